@@ -1,0 +1,51 @@
+//! The wall clock as a value, so that tests move it. Monotonic time is tokio's, which tests pause.
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+/// Tells the time of day. Signatures and receive times come from here and from nowhere else.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
+
+impl Clock {
+    /// The machine's own.
+    #[must_use]
+    pub fn system() -> Self {
+        #[allow(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
+        Self(Arc::new(SystemTime::now))
+    }
+
+    /// One that `read` tells.
+    #[must_use]
+    pub fn told(read: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        Self(Arc::new(read))
+    }
+
+    /// One that starts at `start` and runs with tokio's time, paused or not.
+    #[must_use]
+    pub fn from(start: SystemTime) -> Self {
+        let begun = tokio::time::Instant::now();
+        Self::told(move || start + begun.elapsed())
+    }
+
+    /// What it says now.
+    #[must_use]
+    pub fn now(&self) -> SystemTime {
+        (self.0)()
+    }
+
+    /// Whole seconds since 1970; 0 before.
+    #[must_use]
+    pub fn unix(&self) -> u64 {
+        self.now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Clock({:?})", self.now())
+    }
+}

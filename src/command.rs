@@ -1,0 +1,60 @@
+//! One file a command: what it reads, what it starts, what it prints.
+
+pub mod check;
+pub mod demo;
+pub mod init;
+pub mod run;
+pub mod simulator;
+
+use std::io;
+
+use crate::{
+    cli::{Cli, Command},
+    config::{self, Config, Surroundings},
+    exit::{Failure, Status},
+};
+
+/// Does what the command line says.
+///
+/// # Errors
+/// As the command says, with the process's exit status.
+pub fn run(cli: &Cli) -> Result<(), Failure> {
+    match &cli.command {
+        Command::Run(run) => run::run(cli, run),
+        Command::Demo(demo) => demo::run(cli, demo),
+        Command::Simulator(simulator) => simulator::run(cli, simulator),
+        Command::Init => said(init::run(&mut io::stdout().lock())),
+        Command::Check(check) => {
+            let config = load(cli)?;
+            let mut out = io::stdout().lock();
+            said(if check.json { check::print_json(&config, &mut out) } else { check::print(&config, &mut out) })
+        }
+    }
+}
+
+/// The configuration that the command line, the environment and a file make together.
+fn load(cli: &Cli) -> Result<Config, Failure> {
+    let surroundings = Surroundings::of_process().map_err(|error| Failure::new(Status::Config, error))?;
+    config::load(&cli.flags(), &surroundings).map_err(|error| Failure::new(Status::Config, error))
+}
+
+/// A reader of ours that has seen enough is no failure (`tickerd check | head -1`).
+fn said(result: io::Result<()>) -> Result<(), Failure> {
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(Status::Output, format!("stdout can not be written to: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Runs one command's asynchronous part on this thread. Name lookups can not be cancelled; nobody waits for them.
+fn block_on<T>(future: impl Future<Output = T>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Status::Bug, format!("no runtime: {error}")))?;
+    let value = runtime.block_on(future);
+    runtime.shutdown_background();
+    Ok(value)
+}

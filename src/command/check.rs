@@ -1,0 +1,215 @@
+//! `tickerd check`: what `run` would do, for people or for programs. Where credentials are from, never what they are.
+
+use std::io::{self, Write};
+
+use bytesize::ByteSize;
+use serde_json::{Value, json};
+
+use crate::{
+    config::{Config, Destination, Events, Feed, Form, IfRefused, Sync},
+    venue::{Product, Subscribe},
+};
+
+/// Prints it as text.
+///
+/// # Errors
+/// When `out` takes no more.
+pub fn print(config: &Config, out: &mut impl Write) -> io::Result<()> {
+    let source =
+        config.source.as_ref().map_or_else(|| "none: options only".to_owned(), |path| path.display().to_string());
+    line(out, "configuration", &source)?;
+    line(out, "output", &destination(&config.output.path))?;
+    line(out, "record", &spelt(config.output.record))?;
+    line(out, "events", &events(&config.output.events))?;
+    if let Destination::File(_) = config.output.path {
+        line(out, "sync", &sync(config.output.sync))?;
+    }
+    line(out, "queue", &ByteSize::b(config.output.queue).display().iec().to_string())?;
+    if let Some(path) = &config.ca_file {
+        line(out, "extra roots", &path.display().to_string())?;
+    }
+    for origin in &config.credentials {
+        writeln!(out)?;
+        line(out, "credentials", origin.credentials.name())?;
+        line(out, "  algorithm", origin.credentials.algorithm())?;
+        line(out, "  key", &format!("from {}", origin.key_from))?;
+        line(out, "  secret", &format!("from {}", origin.secret_from))?;
+    }
+    for feed in &config.feeds {
+        writeln!(out)?;
+        print_feed(feed, out)?;
+    }
+    if !config.warnings.is_empty() {
+        writeln!(out)?;
+    }
+    for warning in &config.warnings {
+        line(out, "warning", warning)?;
+    }
+    out.flush()
+}
+
+/// Prints it as one JSON object on one line.
+///
+/// # Errors
+/// When `out` takes no more.
+pub fn print_json(config: &Config, out: &mut impl Write) -> io::Result<()> {
+    let credentials: Vec<_> = config
+        .credentials
+        .iter()
+        .map(|origin| {
+            json!({
+                "name": origin.credentials.name(),
+                "algorithm": origin.credentials.algorithm(),
+                "key_from": origin.key_from,
+                "secret_from": origin.secret_from,
+            })
+        })
+        .collect();
+    let whole = json!({
+        "configuration": config.source,
+        "output": {
+            "path": match &config.output.path {
+                Destination::Stdout => json!("-"),
+                Destination::File(path) => json!(path),
+            },
+            "record": config.output.record,
+            "events": match &config.output.events {
+                Events::Inline => json!("inline"),
+                Events::Log => json!("log"),
+                Events::File(path) => json!(path),
+            },
+            "sync": match config.output.sync {
+                Sync::Always => "always".to_owned(),
+                Sync::Never => "never".to_owned(),
+                Sync::Every(interval) => humantime::format_duration(interval).to_string(),
+            },
+            "queue": config.output.queue,
+        },
+        "credentials": credentials,
+        "feeds": config.feeds.iter().map(feed_json).collect::<Vec<_>>(),
+        "service": { "ready": config.service.ready, "drain_ms": u64::try_from(config.service.drain.as_millis()).unwrap_or(u64::MAX) },
+        "log": { "level": config.log.level.as_str().to_lowercase(), "format": config.log.format },
+        "ca_file": config.ca_file,
+        "warnings": config.warnings,
+    });
+    writeln!(out, "{whole}")?;
+    out.flush()
+}
+
+fn print_feed(feed: &Feed, out: &mut impl Write) -> io::Result<()> {
+    line(out, "feed", &feed.name)?;
+    line(out, "  venue", feed.venue.name)?;
+    line(out, "  url", &feed.url)?;
+    line(out, "  rest", &feed.rest)?;
+    let signed = match (&feed.credentials, feed.if_refused) {
+        (None, _) => "no".to_owned(),
+        (Some(credentials), IfRefused::Public) => {
+            format!("by \"{}\"; if refused, public channels go on unsigned", credentials.name())
+        }
+        (Some(credentials), IfRefused::Wait) => format!("by \"{}\"; if refused, it waits", credentials.name()),
+    };
+    line(out, "  signed", &signed)?;
+    let legs = feed.venue.legs(&feed.channels, &feed.products);
+    for (i, leg) in legs.iter().enumerate() {
+        for (j, subscribe) in leg.iter().enumerate() {
+            let title = if j == 0 { format!("  connection {}", i + 1) } else { String::new() };
+            line(out, &title, &subscription(subscribe))?;
+        }
+    }
+    let size = Size::of(&legs);
+    line(out, "  longest line", &format!("about {}", ByteSize::b(size.longest_line).display().si()))?;
+    line(out, "  a day", &format!("about {} if each product is busy", ByteSize::b(size.bytes_a_day).display().si()))
+}
+
+fn feed_json(feed: &Feed) -> Value {
+    let legs = feed.venue.legs(&feed.channels, &feed.products);
+    let subscribe = |subscribe: &Subscribe| {
+        json!({
+            "channels": subscribe.channels.iter().map(|channel| channel.name).collect::<Vec<_>>(),
+            "products": subscribe.products.iter().map(Product::as_str).collect::<Vec<_>>(),
+        })
+    };
+    let size = Size::of(&legs);
+    json!({
+        "name": feed.name,
+        "venue": feed.venue.name,
+        "url": feed.url,
+        "rest": feed.rest,
+        "credentials": feed.credentials.as_ref().map(|credentials| credentials.name()),
+        "if_refused": feed.if_refused,
+        "connections": legs.iter().map(|leg| leg.iter().map(subscribe).collect()).collect::<Vec<Vec<_>>>(),
+        "longest_line": size.longest_line,
+        "bytes_a_day": size.bytes_a_day,
+    })
+}
+
+/// What a feed is to be expected to bring, in bytes.
+struct Size {
+    longest_line: u64,
+    bytes_a_day: u64,
+}
+
+impl Size {
+    fn of(legs: &[Vec<Subscribe>]) -> Self {
+        let mut size = Self { longest_line: 0, bytes_a_day: 0 };
+        for subscribe in legs.iter().flatten() {
+            for channel in &subscribe.channels {
+                let products = subscribe.products.len().max(1) as u64;
+                size.longest_line = size.longest_line.max(channel.longest_line);
+                size.bytes_a_day += channel.bytes_a_day * products;
+            }
+        }
+        size
+    }
+}
+
+/// "level2 of BTC-USD, ETH-USD".
+fn subscription(subscribe: &Subscribe) -> String {
+    /// As many as fit on a line.
+    const SHOWN: usize = 6;
+    let channels: Vec<_> = subscribe.channels.iter().map(|channel| channel.name).collect();
+    let products: Vec<_> = subscribe.products.iter().take(SHOWN).map(Product::as_str).collect();
+    let mut text = channels.join(", ");
+    if !products.is_empty() {
+        text = format!("{text} of {}", products.join(", "));
+    }
+    if subscribe.products.len() > SHOWN {
+        text = format!("{text} and {} more", subscribe.products.len() - SHOWN);
+    }
+    text
+}
+
+fn destination(path: &Destination) -> String {
+    match path {
+        Destination::Stdout => "stdout".to_owned(),
+        Destination::File(path) => path.display().to_string(),
+    }
+}
+
+fn events(events: &Events) -> String {
+    match events {
+        Events::Inline => "among the records".to_owned(),
+        Events::Log => "only in the log".to_owned(),
+        Events::File(path) => path.display().to_string(),
+    }
+}
+
+fn sync(sync: Sync) -> String {
+    match sync {
+        Sync::Always => "after each write".to_owned(),
+        Sync::Every(interval) => format!("every {}", humantime::format_duration(interval)),
+        Sync::Never => "when the system likes".to_owned(),
+    }
+}
+
+/// As the configuration spells it.
+fn spelt(record: Form) -> String {
+    match record {
+        Form::Raw => "raw".to_owned(),
+        Form::Envelope => "envelope".to_owned(),
+    }
+}
+
+fn line(out: &mut impl Write, title: &str, text: &str) -> io::Result<()> {
+    writeln!(out, "{title:<16}{text}")
+}

@@ -1,0 +1,58 @@
+//! `tickerd run`: the daemon.
+
+use std::sync::Arc;
+
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+
+use super::{block_on, load};
+use crate::{
+    cli::{self, Cli},
+    clock::Clock,
+    config::Config,
+    exit::{Failure, Status},
+    log,
+    net::{Network, client_config},
+    random::Random,
+    service::{self, Limits, Run, Signals, Surroundings},
+};
+
+/// Keeps every configured feed alive and records what it delivers.
+///
+/// # Errors
+/// As [`service::run`], and when the configuration is wrong.
+pub fn run(cli: &Cli, options: &cli::Run) -> Result<(), Failure> {
+    // Memory that holds keys is no core file's business. Where the system does not know this, LimitCORE=0 still holds.
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    let config = load(cli)?;
+    log::start(crate::config::Log { level: cli.level(config.log.level), ..config.log });
+    say_what_is_run(&config);
+
+    let tls = client_config(config.ca_file.as_ref()).map_err(|error| Failure::new(Status::Config, error))?;
+    let limits = Limits { lines: options.until.lines, time: options.until.seconds };
+    block_on(async {
+        let random = Random::system();
+        let surroundings = Surroundings {
+            dial: Arc::new(Network::new(tls)),
+            clock: Clock::system(),
+            run: Arc::new(Run::new(&random)),
+            random,
+            signals: Signals::listen().map_err(|error| Failure::new(Status::Bug, format!("no signals: {error}")))?,
+            reread: Box::new({
+                let cli = cli.clone();
+                move |old| load(&cli).map(|new| old.changes(&new)).map_err(|failure| failure.message)
+            }),
+        };
+        service::run(config, limits, surroundings).await
+    })?
+}
+
+fn say_what_is_run(config: &Config) {
+    let version = env!("TICKERD_VERSION");
+    match &config.source {
+        Some(path) => tracing::info!("tickerd {version}, configuration {}", path.display()),
+        None => tracing::info!("tickerd {version}, configuration from the command line"),
+    }
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+}

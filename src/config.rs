@@ -1,0 +1,199 @@
+//! What tickerd is to do, valid: a `Config` can not be wrong, only out of date.
+//!
+//! The way there: `layers` makes one table of file, variables and options, in which each value remembers where it was
+//! typed; `draft` is what was typed; `load` makes a [`Config`] of it, or says what is wrong, where, and what to do.
+
+mod credentials;
+mod draft;
+mod feed;
+mod flags;
+mod layers;
+mod load;
+mod nearest;
+mod output;
+mod place;
+mod review;
+mod surroundings;
+
+pub use flags::Flags;
+pub use load::{ConfigError, credentials, load};
+pub use place::{Place, Problem};
+pub use surroundings::Surroundings;
+
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    auth::Credentials,
+    venue::{Channel, Product, Venue},
+};
+pub use crate::{record::Form, session::IfRefused};
+
+/// Everything `run` needs.
+#[derive(Debug)]
+pub struct Config {
+    /// Which file won; None when flags alone said it all.
+    pub source: Option<PathBuf>,
+    /// Where records go.
+    pub output: Output,
+    /// What is kept alive, one name each.
+    pub feeds: Vec<Feed>,
+    /// Who subscribes, each once, with where it was read from.
+    pub credentials: Vec<Origin>,
+    /// How the service behaves.
+    pub service: Service,
+    /// How it logs.
+    pub log: Log,
+    /// Certificates trusted beside the system's own.
+    pub ca_file: Option<PathBuf>,
+    /// What is worth saying at start though it stops nothing.
+    pub warnings: Vec<String>,
+}
+
+impl Config {
+    /// The keys that differ in `other`, for people to see what a restart would change. What a secret's file holds can not
+    /// be compared without showing it: sources are.
+    #[must_use]
+    pub fn changes(&self, other: &Self) -> Vec<String> {
+        let mut keys = Vec::new();
+        let mut compare = |key: &str, ours: &dyn fmt::Debug, others: &dyn fmt::Debug| {
+            if format!("{ours:?}") != format!("{others:?}") {
+                keys.push(key.to_owned());
+            }
+        };
+        compare("output", &self.output, &other.output);
+        compare("service", &self.service, &other.service);
+        compare("log", &self.log, &other.log);
+        compare("tls.ca_file", &self.ca_file, &other.ca_file);
+        compare("credentials", &self.credentials, &other.credentials);
+        for feed in &self.feeds {
+            let theirs = other.feeds.iter().find(|theirs| theirs.name == feed.name);
+            compare(&format!("feed.{}", feed.name), &Some(feed), &theirs);
+        }
+        for feed in other.feeds.iter().filter(|theirs| !self.feeds.iter().any(|feed| feed.name == theirs.name)) {
+            compare(&format!("feed.{}", feed.name), &None::<&Feed>, &Some(feed));
+        }
+        keys
+    }
+}
+
+/// Where records go and in which form.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// stdout or a file.
+    pub path: Destination,
+    /// The form of a record.
+    pub record: Form,
+    /// Where events go.
+    pub events: Events,
+    /// How often a file is synced.
+    pub sync: Sync,
+    /// Bytes that may wait between network and output; one larger message is let in alone.
+    pub queue: u64,
+}
+
+/// Where records go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// Standard output, by its descriptor.
+    Stdout,
+    /// A file that is appended to; `{feed}` in its name gives each feed its own.
+    File(PathBuf),
+}
+
+/// Where events go; they are in the log in any case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Events {
+    /// Among the records.
+    Inline,
+    /// Only to the log.
+    Log,
+    /// To a file of their own, appended to; `{feed}` as in the output's path.
+    File(PathBuf),
+}
+
+/// How often a file is synced to the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sync {
+    /// After each write.
+    Always,
+    /// When this much time has passed since the last.
+    Every(Duration),
+    /// When the system likes.
+    Never,
+}
+
+/// One subscription that is kept alive, over as many connections as the venue's limits make it.
+#[derive(Clone, Debug)]
+pub struct Feed {
+    /// What it is called in records and logs.
+    pub name: String,
+    /// Who delivers.
+    pub venue: &'static Venue,
+    /// Where the WebSocket is; always wss://, or ws:// to loopback where credentials are used.
+    pub url: String,
+    /// Where the venue's REST interface is.
+    pub rest: String,
+    /// What is subscribed to; heartbeats need not be among them.
+    pub channels: Vec<&'static Channel>,
+    /// Of which products.
+    pub products: Vec<Product>,
+    /// Who subscribes; None subscribes unsigned.
+    pub credentials: Option<Arc<Credentials>>,
+    /// What to do while the venue refuses the credentials.
+    pub if_refused: IfRefused,
+}
+
+/// Credentials that a feed uses, and where they were read from.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// They.
+    pub credentials: Arc<Credentials>,
+    /// Where the key is from, for people: "$`COINBASE_API_KEY`".
+    pub key_from: String,
+    /// Where the secret is from, for people: "/etc/tickerd/secret".
+    pub secret_from: String,
+}
+
+/// How the service behaves.
+#[derive(Clone, Copy, Debug)]
+pub struct Service {
+    /// When the service manager is told READY.
+    pub ready: Ready,
+    /// What TERM gives a slow output before the rest is counted as dropped.
+    pub drain: Duration,
+}
+
+/// When the service manager is told READY.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ready {
+    /// Configuration, credentials and output are good: a venue's outage at boot is no failed unit.
+    Started,
+    /// Every feed has delivered.
+    Delivering,
+}
+
+/// How it logs.
+#[derive(Clone, Copy, Debug)]
+pub struct Log {
+    /// The least level that is said.
+    pub level: tracing::Level,
+    /// In which form.
+    pub format: LogFormat,
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Journal where stderr is the journal, else text.
+    Auto,
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+    /// `<N>` priorities for the journal.
+    Journal,
+}

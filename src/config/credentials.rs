@@ -1,0 +1,196 @@
+//! Reads credentials from where the configuration says that they are. What goes wrong here is told without them.
+
+use std::{ops::Range, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
+
+use toml::Spanned;
+
+use super::{
+    Origin,
+    draft::{self, Scheme, Source},
+    layers::SOURCES,
+    review::Review,
+    surroundings::read,
+};
+use crate::auth::{Credentials, Secret};
+
+/// The longest key that is read: CDP's have less than 1 kB, and a certificate chain mistaken for one fits still.
+const LONGEST_SECRET: u64 = 64 << 10;
+
+/// Said once where a feed signs with HMAC.
+pub(super) const HMAC_EXPIRED: &str = "the credentials are an HMAC key: Coinbase expired those of Advanced Trade in February \
+     2025 and answers \"authentication failure\". Make a CDP key at https://portal.cdp.coinbase.com";
+
+/// Reads the credentials called `name`, which `by` wants.
+pub(super) fn review(name: &str, typed: &Spanned<draft::Credentials>, by: &str, review: &mut Review) -> Option<Origin> {
+    let section = typed.span();
+    let draft = typed.get_ref();
+    let known = review.problems.len();
+    let mut reader = Reader { name, by, review };
+    let origin = match (&draft.key_file, &draft.key, &draft.secret) {
+        (Some(file), None, None) => reader.key_file(file, draft.scheme.as_ref()),
+        (None, Some(key), Some(secret)) => reader.pair(key, secret, draft.scheme.as_ref()),
+        (Some(file), _, _) => {
+            reader.wrong(&file.span(), "key_file", "the file holds key and secret: leave `key` and `secret` out");
+            None
+        }
+        (None, None, Some(_)) => {
+            reader.wrong(&section, "", "there is no `key`: write key = \"…\", or where it is to be read from");
+            None
+        }
+        (None, _, None) => {
+            let what = format!("there is no `secret`: write secret = {SOURCES}, or key_file = \"cdp_api_key.json\"");
+            reader.wrong(&section, "", &what);
+            None
+        }
+    };
+    // What is wrong may be a pair that can not sign: then it was said already.
+    origin.filter(|_| review.problems.len() == known)
+}
+
+/// One pair of credentials while it is being read.
+struct Reader<'r, 'a> {
+    name: &'r str,
+    by: &'r str,
+    review: &'r mut Review<'a>,
+}
+
+impl Reader<'_, '_> {
+    fn key_file(&mut self, file: &Spanned<String>, scheme: Option<&Spanned<Scheme>>) -> Option<Origin> {
+        let at = file.span();
+        if let Some(scheme) = scheme
+            && *scheme.get_ref() == Scheme::Hmac
+        {
+            self.wrong(&scheme.span(), "scheme", "a key file holds a CDP key: leave `scheme` out");
+            return None;
+        }
+        if looks_like_a_key(file.get_ref()) {
+            self.wrong(&at, "key_file", REFUSED);
+            return None;
+        }
+        let path = self.review.beside_the_file(file.get_ref());
+        let json = self.file(&at, "key_file", &path)?;
+        let from = path.display().to_string();
+        match Credentials::from_key_file(self.name, &json) {
+            Ok(credentials) => {
+                Some(Origin { credentials: Arc::new(credentials), key_from: from.clone(), secret_from: from })
+            }
+            Err(error) => {
+                self.wrong(&at, "key_file", &format!("{from}: {error}"));
+                None
+            }
+        }
+    }
+
+    fn pair(
+        &mut self,
+        key: &Spanned<Source>,
+        secret: &Spanned<Source>,
+        scheme: Option<&Spanned<Scheme>>,
+    ) -> Option<Origin> {
+        if let Source::Inline(_) = secret.get_ref() {
+            self.wrong(&secret.span(), "secret", REFUSED);
+            return None;
+        }
+        let at = secret.span();
+        let key_read = self.source(key, "key");
+        let secret_read = self.source(secret, "secret");
+        let ((key, key_from), (secret, secret_from)) = (key_read?, secret_read?);
+        let scheme = scheme.map_or(Scheme::Auto, |scheme| *scheme.get_ref());
+        match Credentials::new(self.name, scheme.into(), key.expose().trim(), &secret) {
+            Ok(credentials) => Some(Origin { credentials: Arc::new(credentials), key_from, secret_from }),
+            Err(error) => {
+                self.wrong(&at, "secret", &format!("from {secret_from}: {error}"));
+                None
+            }
+        }
+    }
+
+    /// The text, and where it is from.
+    fn source(&mut self, source: &Spanned<Source>, key: &str) -> Option<(Secret, String)> {
+        let at = source.span();
+        match source.get_ref() {
+            Source::Inline(text) if text.contains("-----") => {
+                self.wrong(&at, key, REFUSED);
+                None
+            }
+            Source::Inline(text) => Some((Secret::new(text.clone()), "the configuration".to_owned())),
+            Source::Env(name) => self.variable(&at, key, name),
+            Source::File(name) if looks_like_a_key(name) => {
+                self.wrong(&at, key, REFUSED);
+                None
+            }
+            Source::File(name) => {
+                let path = self.review.beside_the_file(name);
+                Some((self.file(&at, key, &path)?, path.display().to_string()))
+            }
+            Source::Credential(name) => self.credential(&at, key, name),
+        }
+    }
+
+    fn variable(&mut self, at: &Range<usize>, key: &str, name: &str) -> Option<(Secret, String)> {
+        if let Some(value) = self.review.around.var(name) {
+            return Some((Secret::new(value.to_owned()), format!("${name}")));
+        }
+        // A secret that was typed where a variable's name belongs is seldom all capitals.
+        let is_name = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
+        let called = if name.bytes().all(is_name) { format!("${name}") } else { "the variable named here".to_owned() };
+        let what = format!("{called} is not set or empty; {} wants it for credentials \"{}\"", self.by, self.name);
+        self.wrong(at, key, &what);
+        None
+    }
+
+    fn credential(&mut self, at: &Range<usize>, key: &str, name: &str) -> Option<(Secret, String)> {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'@');
+        if name.is_empty() || name.starts_with('.') || name.len() > 255 || !name.bytes().all(plain) {
+            self.wrong(at, key, "this is no name of a credential: letters, digits, `.`, `_`, `-` and `@` make one");
+            return None;
+        }
+        let around = self.review.around;
+        let folder = around.var("CREDENTIALS_DIRECTORY").map_or_else(|| around.etc.join("credstore"), Into::into);
+        let path = folder.join(name);
+        let secret = self.file(at, key, &path)?;
+        Some((secret, format!("credential {name} ({})", path.display())))
+    }
+
+    /// What is in a file, and a warning where others could read it too.
+    fn file(&mut self, at: &Range<usize>, key: &str, path: &Path) -> Option<Secret> {
+        let text = match read(path, LONGEST_SECRET) {
+            Ok(text) => text,
+            Err(cause) => {
+                let what = format!(
+                    "{} can not be read: {cause}; {} wants it for credentials \"{}\"",
+                    path.display(),
+                    self.by,
+                    self.name
+                );
+                self.wrong(at, key, &what);
+                return None;
+            }
+        };
+        let open = std::fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o004 != 0);
+        if open && key != "key" {
+            let path = path.display();
+            self.review.warnings.push(format!("{path} holds a secret and everyone can read it: chmod 600 {path}"));
+        }
+        let secret = Secret::new(text);
+        if secret.expose().trim().is_empty() {
+            self.wrong(at, key, &format!("{} is empty", path.display()));
+            return None;
+        }
+        Some(Secret::new(secret.expose().trim().to_owned()))
+    }
+
+    fn wrong(&mut self, at: &Range<usize>, key: &str, what: &str) {
+        let key = format!("credentials.{}.{key}", self.name);
+        self.review.wrong(at, key.trim_end_matches('.'), what);
+    }
+}
+
+/// Why a secret in the file is refused. It is not shown.
+const REFUSED: &str = "a secret does not belong into the configuration, which is copied, shown and committed: put it into a \
+     file that only tickerd can read and write { file = \"PATH\" }, or { env = \"VARIABLE\" }, or { credential = \"NAME\" }";
+
+/// Whether a secret was typed where a path belongs.
+fn looks_like_a_key(path: &str) -> bool {
+    path.contains("-----") || path.contains('\n') || path.starts_with('{') || path.ends_with('=')
+}

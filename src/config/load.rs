@@ -1,0 +1,264 @@
+//! Finds the file, lays variables and options over it, and makes a [`Config`] of it all.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use toml::Spanned;
+
+use super::{
+    Config, Flags, Log, LogFormat, Ready, Service, Surroundings,
+    credentials::{self, HMAC_EXPIRED},
+    draft::{self, Draft},
+    feed,
+    layers::Layers,
+    nearest::hint,
+    output,
+    place::{Place, Problem},
+    review::Review,
+    surroundings::read,
+};
+use crate::auth::{Credentials, Signer};
+
+/// The longest configuration that is read: a thousand feeds fit into it, a device or a recording taken for one does not.
+const LONGEST_FILE: u64 = 1 << 20;
+
+/// Why there is no configuration.
+#[derive(Debug)]
+pub enum ConfigError {
+    /// No file was found and no flags say what to do.
+    Nothing {
+        /// Where a file was looked for.
+        searched: Vec<PathBuf>,
+    },
+    /// The file can not be read.
+    Unreadable {
+        /// Which.
+        file: PathBuf,
+        /// What named it; None where it was found.
+        named_by: Option<&'static str>,
+        /// Why not.
+        cause: io::Error,
+    },
+    /// What was typed is wrong.
+    Wrong(Vec<Problem>),
+}
+
+/// Reads and checks everything.
+///
+/// # Errors
+/// When there is nothing to do, or anything is wrong with what was typed: all that is wrong at once, as far as possible.
+pub fn load(flags: &Flags, around: &Surroundings) -> Result<Config, ConfigError> {
+    let mut warnings = Vec::new();
+    let file = find(flags, around, &mut warnings)?;
+    let source = file.as_ref().map(|(path, _)| around.directory.join(path));
+    let mut settings = around.settings(&mut warnings);
+    settings.extend(flags.settings());
+    let own_feed = flags.own_feed();
+    let layers = Layers {
+        file: file.as_ref().map(|(path, text)| (path.as_path(), text.as_str())),
+        settings: &settings,
+        feed: own_feed.as_deref(),
+    };
+    let mut draft = layers.read().map_err(ConfigError::Wrong)?;
+    let mut review = Review { layers: &layers, around, problems: Vec::new(), warnings };
+
+    let mut wanted = wanted(&draft, &mut review);
+    if own_feed.is_none()
+        && let Some(name) = &flags.feed
+    {
+        only(name, &mut draft, &mut review);
+        wanted.retain(|_, feeds| feeds.contains(name));
+    }
+    let credentials: BTreeMap<_, _> = wanted
+        .iter()
+        .filter_map(|(name, feeds)| {
+            let typed = draft.credentials.get(name)?;
+            let by = format!("feed {}", feeds.iter().map(|feed| format!("\"{feed}\"")).collect::<Vec<_>>().join(", "));
+            Some((name.clone(), credentials::review(name, typed, &by, &mut review)?))
+        })
+        .collect();
+    if credentials.values().any(|origin| matches!(origin.credentials.signer(), Signer::Hmac(_))) {
+        review.warnings.push(HMAC_EXPIRED.to_owned());
+    }
+    let known: Vec<_> = draft.credentials.keys().map(String::as_str).collect();
+    let feeds = feed::review(&draft.feed, &credentials, &known, &mut review);
+    let output = output::review(&draft.output, &mut review);
+    let service = service(&draft.service, &mut review);
+    let ca_file = draft.tls.ca_file.as_ref().and_then(|typed| ca_file(typed, &mut review));
+    let output = match output {
+        Some(output) if review.problems.is_empty() => output,
+        _ => return Err(ConfigError::Wrong(review.problems)),
+    };
+    Ok(Config {
+        source,
+        output,
+        feeds,
+        credentials: credentials.into_values().collect(),
+        service,
+        log: Log {
+            level: draft.log.level.map_or(tracing::Level::INFO, Into::into),
+            format: draft.log.format.unwrap_or(LogFormat::Auto),
+        },
+        ca_file,
+        warnings: review.warnings,
+    })
+}
+
+/// All credentials of one file, whether or not a feed uses them: what the simulator knows its clients by.
+///
+/// # Errors
+/// As [`load`].
+pub fn credentials(file: &Path, around: &Surroundings) -> Result<Vec<Arc<Credentials>>, ConfigError> {
+    let flags = Flags { config: Some(file.to_owned()), ..Flags::default() };
+    let mut warnings = Vec::new();
+    let found = find(&flags, around, &mut warnings)?;
+    let settings = around.settings(&mut warnings);
+    let layers = Layers {
+        file: found.as_ref().map(|(path, text)| (path.as_path(), text.as_str())),
+        settings: &settings,
+        feed: None,
+    };
+    let draft = layers.read().map_err(ConfigError::Wrong)?;
+    let mut review = Review { layers: &layers, around, problems: Vec::new(), warnings };
+    let read: Vec<_> = draft
+        .credentials
+        .iter()
+        .filter_map(|(name, typed)| credentials::review(name, typed, "the simulator", &mut review))
+        .map(|origin| origin.credentials)
+        .collect();
+    if review.problems.is_empty() { Ok(read) } else { Err(ConfigError::Wrong(review.problems)) }
+}
+
+/// The file that wins, and what is in it.
+fn find(
+    flags: &Flags,
+    around: &Surroundings,
+    warnings: &mut Vec<String>,
+) -> Result<Option<(PathBuf, String)>, ConfigError> {
+    let variable = || around.var("TICKERD_CONFIG").map(|file| (PathBuf::from(file), "$TICKERD_CONFIG"));
+    let named = flags.config.clone().map(|file| (file, "--config")).or_else(variable);
+    let searched = vec![PathBuf::from("config.toml"), around.etc.join("tickerd/config.toml")];
+    if !flags.channels.is_empty() {
+        if flags.config.is_some() {
+            return Err(ConfigError::Wrong(vec![Problem {
+                place: Place::Option("--channel".to_owned()),
+                key: String::new(),
+                what: "it records without a configuration; leave it out, or --config".to_owned(),
+            }]));
+        }
+        let exists = |file: &PathBuf| around.directory.join(file).exists();
+        if let Some(file) = named.map(|(file, _)| file).or_else(|| searched.into_iter().find(exists)) {
+            warnings.push(format!("{} is not read: --channel says what to record", file.display()));
+        }
+        return Ok(None);
+    }
+    if let Some((file, named_by)) = named {
+        return match read(&around.directory.join(&file), LONGEST_FILE) {
+            Ok(text) => Ok(Some((file, text))),
+            Err(cause) => Err(ConfigError::Unreadable { file, named_by: Some(named_by), cause }),
+        };
+    }
+    for file in &searched {
+        match read(&around.directory.join(file), LONGEST_FILE) {
+            Ok(text) => return Ok(Some((file.clone(), text))),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
+            Err(cause) => return Err(ConfigError::Unreadable { file: file.clone(), named_by: None, cause }),
+        }
+    }
+    Err(ConfigError::Nothing { searched })
+}
+
+/// Which credentials are wanted, and by which feeds.
+fn wanted(draft: &Draft, review: &mut Review) -> BTreeMap<String, BTreeSet<String>> {
+    let mut wanted = BTreeMap::<_, BTreeSet<_>>::new();
+    for feed in draft.feed.iter().map(Spanned::get_ref) {
+        if let Some(name) = &feed.credentials {
+            let by = feed.name.as_ref().map_or("", |name| name.get_ref());
+            wanted.entry(name.get_ref().clone()).or_default().insert(by.to_owned());
+        }
+    }
+    for name in draft.credentials.keys().filter(|name| !wanted.contains_key(*name)) {
+        review.warnings.push(format!("no feed uses [credentials.{name}]: it is not read"));
+    }
+    wanted
+}
+
+/// Leaves no feed but this one.
+fn only(name: &str, draft: &mut Draft, review: &mut Review) {
+    let is = |feed: &Spanned<draft::Feed>, wanted: &str| {
+        feed.get_ref().name.as_ref().is_some_and(|name| name.get_ref() == wanted)
+    };
+    if draft.feed.iter().any(|feed| is(feed, name)) {
+        draft.feed.retain(|feed| is(feed, name));
+    } else {
+        let names: Vec<_> = draft
+            .feed
+            .iter()
+            .filter_map(|feed| feed.get_ref().name.as_ref())
+            .map(|name| name.get_ref().as_str())
+            .collect();
+        let what = format!("no feed is called \"{name}\"; {}", hint(name, &names, '"'));
+        let place = Place::Option("--feed".to_owned());
+        review.problems.push(Problem { place, key: "feed.name".to_owned(), what });
+    }
+}
+
+fn service(draft: &draft::Service, review: &mut Review) -> Service {
+    /// A service manager gives 90 s to stop by default, and the rest of the way out must fit too.
+    const DRAIN: Duration = Duration::from_secs(10);
+    let drain = draft.drain.as_ref().and_then(|typed| review.duration(typed, "service.drain")).unwrap_or(DRAIN);
+    Service { ready: draft.ready.unwrap_or(Ready::Started), drain }
+}
+
+fn ca_file(typed: &Spanned<String>, review: &mut Review) -> Option<PathBuf> {
+    let path = review.beside_the_file(typed.get_ref());
+    let wrong = match read(&path, LONGEST_FILE) {
+        Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => return Some(path),
+        Ok(_) => format!("{} holds no certificate in PEM", path.display()),
+        Err(cause) => format!("{} can not be read: {cause}", path.display()),
+    };
+    review.wrong(&typed.span(), "tls.ca_file", wrong);
+    None
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing { searched } => {
+                let searched: Vec<_> = searched.iter().map(|file| file.display().to_string()).collect();
+                write!(
+                    f,
+                    "nothing to do: no configuration (looked for $TICKERD_CONFIG, {}) and no --channel. Try one of\n  \
+                     tickerd demo\n  \
+                     tickerd run --channel ticker_batch --product BTC-USD,ETH-USD\n  \
+                     tickerd init > config.toml",
+                    searched.join(", ")
+                )
+            }
+            Self::Unreadable { file, named_by, cause } => {
+                let by = named_by.map(|by| format!(" named by {by}")).unwrap_or_default();
+                write!(f, "{}: the configuration{by} can not be read: {cause}", file.display())
+            }
+            Self::Wrong(problems) => {
+                for (i, problem) in problems.iter().enumerate() {
+                    write!(f, "{}{problem}", if i == 0 { "" } else { "\n" })?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Unreadable { cause, .. } => Some(cause),
+            Self::Nothing { .. } | Self::Wrong(_) => None,
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Where something was typed, and what is wrong with it there.
+
+use std::{fmt, path::PathBuf};
+
+/// Where a value was typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A line of a file, counted from 1.
+    Line(PathBuf, usize),
+    /// A variable of the environment.
+    Variable(String),
+    /// An option of the command line.
+    Option(String),
+}
+
+/// One thing that is wrong: where, with which key, what, and what to do about it. Never a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where it was typed.
+    pub place: Place,
+    /// The key, as in `output.path`; empty where the file is no TOML.
+    pub key: String,
+    /// What is wrong, and the remedy.
+    pub what: String,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(file, line) => write!(f, "{}:{line}", file.display()),
+            Self::Variable(name) | Self::Option(name) => f.write_str(name),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            // An option has no key but itself.
+            Place::Option(name) => write!(f, "{name}: {}", self.what),
+            place if self.key.is_empty() => write!(f, "{place}: {}", self.what),
+            place => write!(f, "{place}: {}: {}", self.key, self.what),
+        }
+    }
+}

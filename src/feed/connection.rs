@@ -1,0 +1,409 @@
+//! Drives one session over one WebSocket: the session's hands. A message is queued for output before the session looks at
+//! it, and a connection ends in an [`Ending`], never in `Ok`.
+
+use std::{
+    sync::Arc,
+    task::Poll,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use futures::{FutureExt, SinkExt, StreamExt, future::poll_fn};
+use tokio::time::{sleep_until, timeout};
+use tokio_tungstenite::tungstenite::{
+    self, Message,
+    error::{CapacityError, ProtocolError},
+    protocol::{CloseFrame, frame::coding::CloseCode},
+};
+
+use crate::{
+    feed::Context,
+    net::Socket,
+    output::Closed,
+    record::{Event, Line, Origin},
+    session::{Action, Ask, Cause, Ending, Session, Signing, Told},
+    status::{Place, State},
+    venue::{Arrival, Kind, Reason, Venue},
+    verdict,
+};
+
+/// How long a frame of ours, a kilobyte at most, may take to leave: the limit on every send.
+const SEND_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long the other side has to answer our close, and what it sent before that comes in and is recorded.
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+
+/// Messages taken off the socket before the clocks are looked at again: about a millisecond of work.
+const AT_ONCE: u32 = 256;
+
+/// Stalls that follow each other within this are one, and an end of the connection within this after them is its work:
+/// the venue closes on slow readers, but what it sent before lies in the socket and is read first.
+const STALL_MEMORY: Duration = Duration::from_secs(10);
+
+/// A stall shorter than this costs no connection.
+const STALL: Duration = Duration::from_secs(1);
+
+/// One open WebSocket with its conversation.
+pub(super) struct Connection<'a> {
+    socket: Socket,
+    session: Session,
+    venue: &'static Venue,
+    origin: Arc<Origin>,
+    context: &'a Context,
+    place: &'a Place,
+    ask: Option<Ask>,
+    /// A pre-hash that must wait for the next second is not signed before this.
+    not_before: Instant,
+    /// Since when a frame of ours waits to leave.
+    leaving: Option<Leaving>,
+    stalled: Option<Stalled>,
+    announced: bool,
+}
+
+struct Leaving {
+    since: Instant,
+    subscribe: bool,
+}
+
+struct Stalled {
+    run: Duration,
+    until: Instant,
+}
+
+/// What woke the loop.
+enum Turn {
+    Message(Option<Result<Message, tungstenite::Error>>),
+    Left(Result<(), tungstenite::Error>),
+    Paced,
+    Clock,
+    Stop,
+}
+
+impl<'a> Connection<'a> {
+    /// Takes a socket whose handshake is done.
+    #[must_use]
+    pub fn new(socket: Socket, session: Session, origin: Arc<Origin>, context: &'a Context, place: &'a Place) -> Self {
+        Self {
+            socket,
+            session,
+            venue: context.feed.venue,
+            origin,
+            context,
+            place,
+            ask: None,
+            not_before: now(),
+            leaving: None,
+            stalled: None,
+            announced: false,
+        }
+    }
+
+    /// Runs the conversation to its end. `delivering` is called once, when the venue delivers.
+    pub async fn run(mut self, mut delivering: impl FnMut()) -> (Ending, Session) {
+        let ending = loop {
+            if let Some(ending) = self.obey().await {
+                break ending;
+            }
+            if self.session.has_delivered() && !std::mem::replace(&mut self.announced, true) {
+                delivering();
+            }
+            if let Some(ending) = self.turn().await {
+                break ending;
+            }
+        };
+        let ending = self.close(ending).await;
+        (ending, self.session)
+    }
+
+    /// Does all that the session wants done.
+    async fn obey(&mut self) -> Option<Ending> {
+        let now = now();
+        let (received, last) = self.socket.get_ref().received();
+        self.session.handle_bytes(received, last.into_std());
+        self.session.handle_timeout(now);
+        if self.leaving.as_ref().is_some_and(|leaving| leaving.since + SEND_WITHIN <= now) {
+            return Some(Cause::SendTimeout.into());
+        }
+        while let Some(action) = self.session.poll(now) {
+            match action {
+                Action::Ask(ask) => self.ask = Some(ask),
+                Action::Ping => {
+                    if let Err(error) = self.send(Message::Ping(Bytes::new()), false) {
+                        return Some(self.ended(error).await);
+                    }
+                }
+                Action::Tell(told) => self.tell(told).await,
+                Action::End(cause) => return Some(cause.into()),
+            }
+        }
+        self.place.heard_by(self.wake_at());
+        self.place.is(self.state());
+        None
+    }
+
+    /// Waits for something to happen, and handles it.
+    async fn turn(&mut self) -> Option<Ending> {
+        let wake = self.wake_at();
+        let mut stopping = self.context.stopping.clone();
+        let pace = &self.context.subscribes;
+        let asks = self.ask.as_ref().filter(|_| self.leaving.is_none() && self.not_before <= now());
+        let (may_ask, urgent) = (asks.is_some(), asks.is_some_and(|ask| ask.first));
+        let (socket, leaving) = (&mut self.socket, self.leaving.is_some());
+        let turn = tokio::select! {
+            turn = message_or_left(socket, leaving) => turn,
+            () = pace.pass(urgent), if may_ask => Turn::Paced,
+            () = sleep_until(wake.into()) => Turn::Clock,
+            () = stopping.stopped() => Turn::Stop,
+        };
+        match turn {
+            Turn::Message(message) => self.take(message).await,
+            Turn::Left(Ok(())) => {
+                if self.leaving.take().is_some_and(|leaving| leaving.subscribe) {
+                    self.session.sent(now());
+                }
+                None
+            }
+            Turn::Left(Err(error)) => Some(self.ended(error).await),
+            Turn::Paced => self.sign_and_send().await,
+            Turn::Clock => None,
+            Turn::Stop => Some(Cause::Stopped.into()),
+        }
+    }
+
+    fn wake_at(&self) -> Instant {
+        let leaving = self.leaving.as_ref().map(|leaving| leaving.since + SEND_WITHIN);
+        let asking = self.ask.map(|_| self.not_before).filter(|at| *at > now());
+        [leaving, asking].into_iter().flatten().fold(self.session.deadline(), Instant::min)
+    }
+
+    /// Takes one message and those that are behind it already.
+    async fn take(&mut self, first: Option<Result<Message, tungstenite::Error>>) -> Option<Ending> {
+        let mut next = first;
+        let mut left = AT_ONCE;
+        loop {
+            let message = match next {
+                Some(Ok(message)) => message,
+                Some(Err(error)) => return Some(self.ended(error).await),
+                None => return Some(Cause::Lost.into()),
+            };
+            if let Some(ending) = self.handle(message).await {
+                return Some(ending);
+            }
+            // Taken off the socket only if it will be handled: the count comes first.
+            left -= 1;
+            next = if left > 0 { ready(&mut self.socket)? } else { return None };
+        }
+    }
+
+    /// Records one message, then lets the session look at it.
+    async fn handle(&mut self, message: Message) -> Option<Ending> {
+        let (line, arrival, length) = match message {
+            Message::Text(text) => {
+                let bytes: Bytes = text.clone().into();
+                (Line::from_text(text), Some(bytes.clone()), bytes.len())
+            }
+            Message::Binary(bytes) => (Line::from_binary(&bytes), None, bytes.len()),
+            Message::Pong(_) => {
+                self.session.handle_pong(now());
+                return None;
+            }
+            Message::Ping(_) | Message::Frame(_) => return None,
+            Message::Close(frame) => return Some(closed(frame)),
+        };
+        let recv = self.context.clock.now();
+        let n = self.origin.receive();
+        let mut before = None;
+        let stalling = || {
+            tracing::debug!(feed = %self.origin.feed, conn = %self.origin, "the output is full: the socket is not read");
+            before = Some(self.place.stalls(now()));
+        };
+        match self.context.recorder.message(&self.origin, n, recv, line, stalling).await {
+            Ok(stall) => self.note_stall(stall, before),
+            Err(Closed) => {
+                self.origin.drop_one();
+                return Some(Ending { detail: "the output is closed".into(), ..Cause::Stopped.into() });
+            }
+        }
+        let arrival = match arrival {
+            Some(bytes) => (self.venue.read)(&bytes),
+            None => Arrival { kind: Kind::Data(None), sequence: None },
+        };
+        self.session.handle_message(arrival, length, now());
+        None
+    }
+
+    /// Clocks that ran while we did not read are set back by as much.
+    fn note_stall(&mut self, stall: Duration, before: Option<State>) {
+        let Some(before) = before else { return };
+        let now = now();
+        self.place.is(before);
+        self.session.shift(stall);
+        if let Some(leaving) = &mut self.leaving {
+            leaving.since += stall;
+        }
+        let run = match self.stalled.take() {
+            Some(earlier) if earlier.until + STALL_MEMORY >= now.checked_sub(stall).unwrap_or(now) => earlier.run,
+            _ => Duration::ZERO,
+        };
+        if run < STALL && run + stall >= STALL {
+            tracing::warn!(
+                feed = %self.origin.feed, conn = %self.origin, stalled_ms = u64::try_from((run + stall).as_millis()).unwrap_or(u64::MAX),
+                "the reader of the output is slower than the feed: nothing is dropped, but the venue may close"
+            );
+        }
+        self.stalled = Some(Stalled { run: run + stall, until: now });
+    }
+
+    async fn sign_and_send(&mut self) -> Option<Ending> {
+        let ask = self.ask?;
+        let subscribe = self.session.subscribe(&ask);
+        let text = match (&self.context.desk, ask.signed) {
+            (Some(desk), true) => match desk.sign(self.venue, subscribe, &self.context.clock, &self.context.random) {
+                Ok(text) => text,
+                Err(wait) => {
+                    self.not_before = now() + wait.0;
+                    return None;
+                }
+            },
+            _ => (self.venue.write)(subscribe, None).text,
+        };
+        self.ask = None;
+        match self.send(Message::text(text), true) {
+            Ok(()) => None,
+            Err(error) => Some(self.ended(error).await),
+        }
+    }
+
+    /// Puts a frame on its way; the loop sees it off. A ping that meets one waiting goes with it.
+    fn send(&mut self, message: Message, subscribe: bool) -> Result<(), tungstenite::Error> {
+        self.socket.start_send_unpin(message)?;
+        let waiting = self.leaving.get_or_insert_with(|| Leaving { since: now(), subscribe });
+        waiting.subscribe |= subscribe;
+        Ok(())
+    }
+
+    async fn tell(&mut self, told: Told) {
+        let recv = self.context.clock.now();
+        let (feed, conn) = (&self.origin.feed, &self.origin);
+        let event = match told {
+            Told::Accepted => {
+                if let Some(desk) = &self.context.desk {
+                    desk.accepted();
+                }
+                tracing::debug!(%feed, %conn, "the venue took the credentials");
+                return;
+            }
+            Told::Subscribed { channels, omitted } => {
+                for (channel, product) in &omitted {
+                    tracing::warn!(
+                        %feed, %conn, event = "subscribed",
+                        "the venue left {product} out of {channel}: it does not trade it, or not under that name"
+                    );
+                }
+                tracing::debug!(%feed, %conn, event = "subscribed", channels = channels.join(","));
+                Event::Subscribed { channels, omitted }
+            }
+            Told::Refused { channel, message, reason, signed, confirmed } => {
+                if let (Some(desk), Reason::Credentials, true) = (&self.context.desk, reason, signed) {
+                    desk.refused(now());
+                }
+                let verdict = verdict::of(reason, signed, confirmed);
+                tracing::warn!(%feed, %conn, event = "refused", channel, "the venue says {message:?}: {verdict}");
+                Event::Refused { channel, message, verdict }
+            }
+        };
+        self.context.recorder.event(&self.origin, recv, event).await;
+    }
+
+    fn state(&self) -> State {
+        if self.session.has_delivered() {
+            State::Recording { unsigned: matches!(self.session.stance().signing, Signing::Refused { .. }) }
+        } else {
+            State::Starting
+        }
+    }
+
+    /// What an error of the socket means. What it could not hand over is owned up to.
+    async fn ended(&mut self, error: tungstenite::Error) -> Ending {
+        let cause = match &error {
+            tungstenite::Error::Capacity(CapacityError::MessageTooLong { .. }) => Cause::TooLarge,
+            tungstenite::Error::ConnectionClosed
+            | tungstenite::Error::AlreadyClosed
+            | tungstenite::Error::Io(_)
+            | tungstenite::Error::Tls(_)
+            | tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Cause::Lost,
+            _ => Cause::Protocol,
+        };
+        if matches!(cause, Cause::TooLarge | Cause::Protocol) {
+            self.origin.receive();
+            self.origin.drop_one();
+            tracing::error!(
+                feed = %self.origin.feed, conn = %self.origin, event = "dropped",
+                "a message could not be taken off the socket and is lost: {error}"
+            );
+            let lost = Event::Dropped { count: 1, bytes: 0, why: "protocol" };
+            self.context.recorder.event(&self.origin, self.context.clock.now(), lost).await;
+        }
+        Ending { detail: error.to_string(), ..cause.into() }
+    }
+
+    /// Takes in what has arrived, says goodbye, and settles what the end is to be blamed on.
+    async fn close(&mut self, ending: Ending) -> Ending {
+        match ending.cause {
+            Cause::Stopped => {
+                let goodbye = CloseFrame { code: CloseCode::Normal, reason: "".into() };
+                let _ = timeout(CLOSE_WITHIN, async {
+                    let _ = self.socket.send(Message::Close(Some(goodbye))).await;
+                    while let Some(Ok(message)) = self.socket.next().await {
+                        self.handle(message).await;
+                    }
+                })
+                .await;
+            }
+            // The answer to the venue's close goes out as its end is read.
+            Cause::Closed => drop(timeout(CLOSE_WITHIN, self.socket.next()).await),
+            _ => {
+                let deadline = now() + CLOSE_WITHIN;
+                while let Some(Some(Ok(message))) = ready(&mut self.socket).filter(|_| now() < deadline) {
+                    self.handle(message).await;
+                }
+                let _ = self.socket.send(Message::Close(None)).now_or_never();
+            }
+        }
+        let stalled = self
+            .stalled
+            .as_ref()
+            .is_some_and(|stalled| stalled.run >= STALL && now().duration_since(stalled.until) <= STALL_MEMORY);
+        if stalled && matches!(ending.cause, Cause::Closed | Cause::Lost | Cause::SendTimeout) {
+            return Ending { cause: Cause::ReaderStalled, ..ending };
+        }
+        ending
+    }
+}
+
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// The next message, while what waits to be sent is sent.
+async fn message_or_left(socket: &mut Socket, leaving: bool) -> Turn {
+    poll_fn(|cx| {
+        if leaving && let Poll::Ready(left) = socket.poll_flush_unpin(cx) {
+            return Poll::Ready(Turn::Left(left));
+        }
+        socket.poll_next_unpin(cx).map(Turn::Message)
+    })
+    .await
+}
+
+/// A message that is there already. Tokio's budget, which would say "not yet" after 128 reads, does not count here.
+#[expect(clippy::option_option, reason = "none yet, and none any more, are two things")]
+fn ready(socket: &mut Socket) -> Option<Option<Result<Message, tungstenite::Error>>> {
+    tokio::task::unconstrained(socket.next()).now_or_never()
+}
+
+fn closed(frame: Option<CloseFrame>) -> Ending {
+    let code = frame.as_ref().map(|frame| frame.code.into());
+    let detail = frame.map_or_else(String::new, |frame| frame.reason.to_string());
+    Ending { cause: Cause::Closed, code, detail }
+}

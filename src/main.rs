@@ -1,0 +1,42 @@
+//! The life of the process: arguments, command, exit code. The only place that exits.
+
+use std::{
+    io::{self, Write},
+    panic,
+    process::{self, ExitCode},
+};
+
+use clap::Parser;
+use tickerd::{cli::Cli, command, exit::Status};
+
+fn main() -> ExitCode {
+    exit_on_panic();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { Status::Usage.into() } else { ExitCode::SUCCESS };
+        }
+    };
+    match command::run(&cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if !failure.message.is_empty() {
+                let _ = writeln!(io::stderr(), "tickerd: {}", failure.message);
+            }
+            failure.status.into()
+        }
+    }
+}
+
+/// A panic on any thread is a bug of ours and ends the process: a daemon with a dead writer and a living reader would be
+/// the silence that it promises never to be.
+fn exit_on_panic() {
+    let print = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        print(info);
+        let _ = writeln!(io::stderr(), "tickerd: this is a bug; please report the lines above");
+        #[allow(clippy::disallowed_methods, reason = "the one place that ends the process")]
+        process::exit(Status::Bug as i32);
+    }));
+}

@@ -1,0 +1,304 @@
+//! Names, TCP, TLS, upgrade: a WebSocket, or why not. Each step has its deadline, and each failure says which step it was.
+
+mod tls;
+mod wire;
+
+pub use tls::{TlsError, client_config};
+pub use wire::Wire;
+
+use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use rustls::pki_types::ServerName;
+use tokio::{
+    net::TcpStream,
+    time::{sleep, timeout},
+};
+use tokio_rustls::TlsConnector;
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        self,
+        client::IntoClientRequest,
+        http::{HeaderMap, StatusCode, Uri},
+        protocol::WebSocketConfig,
+    },
+};
+
+/// The resolver's own default is five seconds a server; one answer is enough.
+const LOOKUP_WITHIN: Duration = Duration::from_secs(5);
+
+/// Three SYNs (1 s, 2 s, 4 s): what a lost packet or two cost.
+const CONNECT_WITHIN: Duration = Duration::from_secs(8);
+
+/// The delay of RFC 8305 (Happy Eyeballs) before the next address is tried beside the one that has not answered: a broken
+/// IPv6 costs a quarter of a second and not a deadline.
+const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
+
+/// Two round trips and a certificate.
+const TLS_WITHIN: Duration = Duration::from_secs(10);
+
+/// One round trip, and a venue that is coming up again after a deploy.
+const UPGRADE_WITHIN: Duration = Duration::from_secs(10);
+
+/// All of the above together, and some air: by then a dial has ended one way or the other.
+pub const DIAL_WITHIN: Duration = Duration::from_secs(60);
+
+/// The largest message taken in one piece. The largest seen is a level2 snapshot of 5 MB.
+pub const LARGEST_MESSAGE: usize = 64 * 1024 * 1024;
+
+/// A WebSocket whose bytes are counted.
+pub type Socket = WebSocketStream<Wire>;
+
+/// An open WebSocket, nothing said yet.
+pub struct Dialled {
+    /// The socket.
+    pub socket: Socket,
+    /// The address that answered.
+    pub peer: String,
+}
+
+/// Whoever can open a WebSocket: the network, or a test.
+pub trait Dial: Send + Sync {
+    /// Opens one to `url`.
+    ///
+    /// # Errors
+    /// As the step that failed says.
+    fn dial<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<Dialled, DialError>>;
+}
+
+/// The network.
+#[derive(Debug)]
+pub struct Network {
+    tls: Arc<rustls::ClientConfig>,
+}
+
+/// Why there is no WebSocket.
+#[derive(Debug)]
+pub enum DialError {
+    /// The URL is none.
+    Url(String),
+    /// The name has no address.
+    Lookup(String, io::Error),
+    /// None of its addresses answered.
+    Connect(String, io::Error),
+    /// No TLS, the certificate included.
+    Tls(String, io::Error),
+    /// The server answered the upgrade with something else.
+    Refused {
+        /// Its HTTP status.
+        status: StatusCode,
+        /// How long it wants us to stay away.
+        retry_after: Option<Duration>,
+    },
+    /// What answered speaks no WebSocket.
+    Upgrade(String, tungstenite::Error),
+    /// A step took too long.
+    Late(&'static str, Duration),
+}
+
+impl Network {
+    /// A network that trusts what `tls` trusts. Build that once: reading the roots takes tens of milliseconds, and
+    /// sessions are resumed only within one configuration.
+    #[must_use]
+    pub fn new(tls: Arc<rustls::ClientConfig>) -> Self {
+        Self { tls }
+    }
+
+    async fn open(&self, url: &str) -> Result<Dialled, DialError> {
+        let uri: Uri = url.parse().map_err(|_| DialError::Url(url.to_owned()))?;
+        let (host, port, secure) = place(&uri).ok_or_else(|| DialError::Url(url.to_owned()))?;
+
+        let lookup = tokio::net::lookup_host((host.as_str(), port));
+        let addresses: Vec<_> = within("name lookup", LOOKUP_WITHIN, lookup)
+            .await?
+            .map_err(|error| DialError::Lookup(host.clone(), error))?
+            .collect();
+        let stream = connect(interleaved(addresses)).await.map_err(|error| DialError::Connect(host.clone(), error))?;
+        let peer = stream.peer_addr().map_or_else(|_| host.clone(), |address| address.to_string());
+        // Subscribes are small and wanted at once.
+        let _ = stream.set_nodelay(true);
+
+        let wire = if secure {
+            let failed = |error| DialError::Tls(host.clone(), error);
+            let name = ServerName::try_from(host.clone()).map_err(|error| failed(io::Error::other(error)))?;
+            let connecting = TlsConnector::from(self.tls.clone()).connect(name, stream);
+            Wire::new(within("TLS handshake", TLS_WITHIN, connecting).await?.map_err(failed)?)
+        } else {
+            Wire::new(stream)
+        };
+        Ok(Dialled { socket: upgrade(url, wire).await?, peer })
+    }
+}
+
+impl Dial for Network {
+    fn dial<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<Dialled, DialError>> {
+        Box::pin(self.open(url))
+    }
+}
+
+impl DialError {
+    /// How long the server wants us to stay away.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+}
+
+/// Makes a WebSocket of a stream that leads to `url`.
+///
+/// # Errors
+/// When the server answers with something else, or not at all.
+pub async fn upgrade(url: &str, wire: Wire) -> Result<Socket, DialError> {
+    let request = url.into_client_request().map_err(|error| DialError::Url(format!("{url}: {error}")))?;
+    let host = request.uri().host().unwrap_or(url).to_owned();
+    let upgrading = tokio_tungstenite::client_async_with_config(request, wire, Some(config()));
+    let answer = within("WebSocket upgrade", UPGRADE_WITHIN, upgrading).await?;
+    answer.map(|(socket, _)| socket).map_err(|error| refusal(&host, error))
+}
+
+/// Limits on both sides: messages up to [`LARGEST_MESSAGE`] in one frame or many, and a write buffer for subscribes, not
+/// the unbounded one that is the default.
+#[must_use]
+pub fn config() -> WebSocketConfig {
+    const WRITE_BUFFER: usize = 1024 * 1024;
+    WebSocketConfig::default()
+        .max_message_size(Some(LARGEST_MESSAGE))
+        .max_frame_size(Some(LARGEST_MESSAGE))
+        .write_buffer_size(0)
+        .max_write_buffer_size(WRITE_BUFFER)
+}
+
+async fn within<T>(step: &'static str, limit: Duration, future: impl Future<Output = T>) -> Result<T, DialError> {
+    timeout(limit, future).await.map_err(|_| DialError::Late(step, limit))
+}
+
+fn place(uri: &Uri) -> Option<(String, u16, bool)> {
+    let secure = match uri.scheme_str()? {
+        "wss" => true,
+        "ws" => false,
+        _ => return None,
+    };
+    let host = uri.host()?.trim_start_matches('[').trim_end_matches(']').to_owned();
+    Some((host, uri.port_u16().unwrap_or(if secure { 443 } else { 80 }), secure))
+}
+
+/// The families in turn, the resolver's first choice first.
+fn interleaved(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (mut ours, mut others): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|a| a.is_ipv6() == first_is_v6);
+    let mut turns = Vec::with_capacity(ours.len() + others.len());
+    ours.reverse();
+    others.reverse();
+    while let Some(next) = ours.pop() {
+        turns.push(next);
+        turns.extend(others.pop());
+    }
+    others.reverse();
+    turns.extend(others);
+    turns
+}
+
+/// The first address to answer wins; the others are let go.
+async fn connect(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    let mut rest = addresses.into_iter();
+    let mut trying = FuturesUnordered::new();
+    loop {
+        match rest.next() {
+            Some(address) => trying.push(async move {
+                let late = || io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {CONNECT_WITHIN:?}"));
+                let result = timeout(CONNECT_WITHIN, TcpStream::connect(address)).await.unwrap_or_else(|_| Err(late()));
+                result.map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))
+            }),
+            None if trying.is_empty() => return Err(last),
+            None => {}
+        }
+        let more = rest.len() > 0;
+        tokio::select! {
+            Some(result) = trying.next() => match result {
+                Ok(stream) => return Ok(stream),
+                Err(error) => last = error,
+            },
+            () = sleep(NEXT_ADDRESS_AFTER), if more => {}
+        }
+    }
+}
+
+fn refusal(host: &str, error: tungstenite::Error) -> DialError {
+    match error {
+        tungstenite::Error::Http(response) => {
+            DialError::Refused { status: response.status(), retry_after: retry_after(response.headers()) }
+        }
+        other => DialError::Upgrade(host.to_owned(), other),
+    }
+}
+
+/// RFC 9110, 10.2.3: seconds, or a date; a date is taken as far from the server's own `Date`, not from our clock.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let date = |text| jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp());
+    let value = text("retry-after")?;
+    if let Ok(seconds) = value.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    date(value)?.duration_since(date(text("date")?)?).try_into().ok()
+}
+
+impl fmt::Display for DialError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(url) => write!(f, "{url} is no WebSocket URL: wss://host[:port]/path"),
+            Self::Lookup(host, error) => write!(f, "name lookup of {host}: {error}"),
+            Self::Connect(host, error) => write!(f, "connect to {host}: {error}"),
+            Self::Tls(host, error) => write!(f, "TLS with {host}: {error}"),
+            Self::Refused { status, retry_after: None } => write!(f, "the server answered HTTP {status}"),
+            Self::Refused { status, retry_after: Some(wait) } => {
+                write!(f, "the server answered HTTP {status} and asks to wait {} s", wait.as_secs())
+            }
+            Self::Upgrade(host, error) => write!(f, "{host} speaks no WebSocket: {error}"),
+            Self::Late(step, limit) => write!(f, "{step}: no answer within {} s", limit.as_secs()),
+        }
+    }
+}
+
+impl std::error::Error for DialError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(list: &[&str]) -> Vec<SocketAddr> {
+        list.iter().map(|text| text.parse().expect("an address")).collect()
+    }
+
+    #[test]
+    fn address_families_take_turns() {
+        let given = addresses(&["[::1]:1", "[::2]:1", "[::3]:1", "10.0.0.1:1"]);
+        assert_eq!(interleaved(given), addresses(&["[::1]:1", "10.0.0.1:1", "[::2]:1", "[::3]:1"]));
+        assert_eq!(interleaved(Vec::new()), []);
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date_of_the_servers_clock() {
+        let headers = |pairs: &[(&'static str, &'static str)]| {
+            pairs.iter().map(|(k, v)| (k.parse().expect("a name"), v.parse().expect("a value"))).collect::<HeaderMap>()
+        };
+        assert_eq!(retry_after(&headers(&[("retry-after", "7")])), Some(Duration::from_secs(7)));
+        let dated =
+            headers(&[("retry-after", "Tue, 24 Nov 2026 17:00:30 GMT"), ("date", "Tue, 24 Nov 2026 17:00:00 GMT")]);
+        assert_eq!(retry_after(&dated), Some(Duration::from_secs(30)));
+        assert_eq!(retry_after(&headers(&[("retry-after", "soon")])), None);
+    }
+
+    #[test]
+    fn a_url_says_host_port_and_security() {
+        let of = |text: &str| place(&text.parse().expect("a URI"));
+        assert_eq!(of("wss://a.b/c"), Some(("a.b".into(), 443, true)));
+        assert_eq!(of("ws://[::1]:9/"), Some(("::1".into(), 9, false)));
+        assert_eq!(of("https://a.b"), None);
+    }
+}

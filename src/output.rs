@@ -1,0 +1,42 @@
+//! From the queue to stdout or files: one bounded queue, and one thread that writes what has gathered.
+
+mod queue;
+mod recorder;
+mod route;
+mod sink;
+mod writer;
+
+pub use queue::{Closed, Orders, Queue};
+pub use recorder::Recorder;
+pub use route::{RouteError, Routes};
+pub use sink::{OpenError, Sink, Target, is_journal};
+pub use writer::{Finished, Pulse, WriteError, Writer};
+
+use std::{sync::Arc, thread};
+
+use futures::executor::block_on;
+
+/// Runs the writer on a thread of its own until the queue is closed and empty, `--lines` are written, or writing fails.
+/// The receiver hears how it ended.
+///
+/// # Errors
+/// When the system gives no thread.
+pub fn spawn(
+    queue: Arc<Queue>,
+    mut writer: Writer,
+) -> std::io::Result<tokio::sync::oneshot::Receiver<Result<Finished, WriteError>>> {
+    let (done, ended) = tokio::sync::oneshot::channel();
+    thread::Builder::new().name("output".into()).spawn(move || {
+        let result = loop {
+            let Some(batch) = block_on(queue.take()) else { break writer.finish() };
+            match writer.write(batch, &queue) {
+                Ok(None) => {}
+                Ok(Some(finished)) => break Ok(finished),
+                Err(error) => break Err(error),
+            }
+        };
+        queue.abandon();
+        let _ = done.send(result);
+    })?;
+    Ok(ended)
+}

@@ -1,0 +1,93 @@
+//! Which feed's records go to which target.
+
+use std::{
+    io,
+    os::fd::AsFd,
+    path::{Path, PathBuf},
+};
+
+use super::{OpenError, Target, is_journal};
+use crate::config::{Destination, Events, Output};
+
+/// The targets, and for each feed the index of the one for its messages and of the one for its events, if any.
+#[derive(Debug)]
+pub struct Routes {
+    /// Everything that is written to.
+    pub targets: Vec<Target>,
+    /// For each feed, in their order.
+    pub feeds: Vec<(usize, Option<usize>)>,
+}
+
+/// Why there is nowhere to record to.
+#[derive(Debug)]
+pub enum RouteError {
+    /// A file can not be opened.
+    Open(OpenError),
+    /// stdout can not be used.
+    Stdout(io::Error),
+    /// stdout is the journal.
+    Journal,
+}
+
+impl Routes {
+    /// Opens what the configuration names, each target once.
+    ///
+    /// # Errors
+    /// When a target can not be opened, or stdout is the journal.
+    pub fn open<'a>(output: &Output, feeds: impl Iterator<Item = &'a str>) -> Result<Self, RouteError> {
+        let mut routes = Self { targets: Vec::new(), feeds: Vec::new() };
+        for feed in feeds {
+            let messages = match &output.path {
+                Destination::Stdout => routes.stdout()?,
+                Destination::File(path) => routes.file(path, feed)?,
+            };
+            let events = match &output.events {
+                Events::Inline => Some(messages),
+                Events::Log => None,
+                Events::File(path) => Some(routes.file(path, feed)?),
+            };
+            routes.feeds.push((messages, events));
+        }
+        Ok(routes)
+    }
+
+    fn stdout(&mut self) -> Result<usize, RouteError> {
+        if let Some(index) = self.index("stdout") {
+            return Ok(index);
+        }
+        let stream = std::env::var("JOURNAL_STREAM").ok();
+        if is_journal(io::stdout().as_fd(), stream.as_deref()) {
+            return Err(RouteError::Journal);
+        }
+        self.targets.push(Target::stdout().map_err(RouteError::Stdout)?);
+        Ok(self.targets.len() - 1)
+    }
+
+    fn file(&mut self, path: &Path, feed: &str) -> Result<usize, RouteError> {
+        let path = PathBuf::from(path.to_string_lossy().replace("{feed}", feed));
+        if let Some(index) = self.index(&path.display().to_string()) {
+            return Ok(index);
+        }
+        self.targets.push(Target::append(&path).map_err(RouteError::Open)?);
+        Ok(self.targets.len() - 1)
+    }
+
+    fn index(&self, name: &str) -> Option<usize> {
+        self.targets.iter().position(|target| target.name == name)
+    }
+}
+
+impl std::fmt::Display for RouteError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Open(error) => error.fmt(f),
+            Self::Stdout(error) => write!(f, "stdout can not be written to: {error}"),
+            Self::Journal => f.write_str(
+                "stdout is the journal, which cuts lines at 48 KiB and drops bursts: set output.path to a file, \
+                 for example output.path = \"tape.ndjson\" (under systemd it lands in the unit's StateDirectory)",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for RouteError {}

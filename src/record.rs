@@ -1,0 +1,261 @@
+//! A received message or an event becomes exactly one line. Pure.
+
+mod event;
+mod line;
+
+pub use event::Event;
+pub use line::Line;
+
+use std::{
+    fmt,
+    io::Write as _,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::account::Account;
+
+/// The form of a record, as the configuration chooses it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Form {
+    /// The message as the venue sent it.
+    Raw,
+    /// The message in an envelope that says when and on which connection it came.
+    Envelope,
+}
+
+/// One connection, as records name it, and what it brought.
+#[derive(Debug)]
+pub struct Origin {
+    /// The feed's name.
+    pub feed: Arc<str>,
+    /// The random id of this run.
+    pub run: u32,
+    /// The count of connections in this run, from 1.
+    pub count: u64,
+    /// What the connection received, and what became of it.
+    pub account: Account,
+    /// The same over all connections of this run.
+    pub run_account: Arc<Account>,
+}
+
+impl Origin {
+    /// Counts a message off the socket; its number on the connection, from 0.
+    pub fn receive(&self) -> u64 {
+        self.run_account.receive();
+        self.account.receive()
+    }
+
+    /// Counts a message handed to the output.
+    pub fn write(&self) {
+        self.run_account.write();
+        self.account.write();
+    }
+
+    /// Counts a message lost.
+    pub fn drop_one(&self) {
+        self.run_account.drop_one();
+        self.account.drop_one();
+    }
+}
+
+/// What goes into the output as one line.
+#[derive(Debug)]
+pub struct Record {
+    /// When it came off the socket.
+    pub recv: SystemTime,
+    /// On which connection.
+    pub origin: Arc<Origin>,
+    /// A message's number on its connection, from 0; an event's is that of the next message.
+    pub n: u64,
+    /// What it is.
+    pub body: Body,
+}
+
+/// What a record holds.
+#[derive(Debug)]
+pub enum Body {
+    /// What the venue sent.
+    Message(Line),
+    /// What happened.
+    Event(Box<Event>),
+}
+
+/// Writes records as lines, one after the other.
+#[derive(Debug)]
+pub struct Pen {
+    form: Form,
+    /// The second of the last time written, and its text up to the fraction: a calendar is consulted once a second.
+    second: (u64, String),
+}
+
+impl Record {
+    /// What it costs to hold, in bytes: the message, and about what the record itself and its place in the queue take.
+    #[must_use]
+    pub fn cost(&self) -> u64 {
+        const OVERHEAD: u64 = 128;
+        OVERHEAD
+            + match &self.body {
+                Body::Message(line) => line.as_bytes().len() as u64,
+                Body::Event(_) => 512,
+            }
+    }
+}
+
+impl Pen {
+    /// A pen that writes in one form.
+    #[must_use]
+    pub fn new(form: Form) -> Self {
+        Self { form, second: (u64::MAX, String::new()) }
+    }
+
+    /// Appends what stands before a message's own bytes.
+    pub fn head(&mut self, record: &Record, out: &mut Vec<u8>) {
+        if self.form == Form::Envelope {
+            self.columns(record, out);
+            out.extend_from_slice(b",\"msg\":");
+        }
+    }
+
+    /// Appends what stands behind a message's own bytes: at least the line's end.
+    pub fn tail(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(match self.form {
+            Form::Raw => b"\n",
+            Form::Envelope => b"}\n",
+        });
+    }
+
+    /// Appends an event as a whole line.
+    pub fn event(&mut self, record: &Record, event: &Event, out: &mut Vec<u8>) {
+        let data = event.data(&record.origin.account);
+        match self.form {
+            Form::Raw => {
+                let _ = write!(out, "{{\"tickerd\":\"{}\",", event.name());
+                self.columns_after(record, out);
+                for (key, value) in &data {
+                    // "tickerd" is taken: here it says which event this is.
+                    let key = if key == "tickerd" { "version" } else { key };
+                    let _ = write!(out, ",\"{key}\":{value}");
+                }
+                out.extend_from_slice(b"}\n");
+            }
+            Form::Envelope => {
+                self.columns(record, out);
+                let _ = writeln!(out, ",\"event\":\"{}\",\"data\":{}}}", event.name(), serde_json::Value::Object(data));
+            }
+        }
+    }
+
+    fn columns(&mut self, record: &Record, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"v\":1,");
+        self.columns_after(record, out);
+    }
+
+    fn columns_after(&mut self, record: &Record, out: &mut Vec<u8>) {
+        let since = record.recv.duration_since(UNIX_EPOCH).unwrap_or_default();
+        if self.second.0 != since.as_secs() {
+            self.second = (since.as_secs(), calendar(since.as_secs()));
+        }
+        // The feed's name is letters, digits, hyphens and underscores: nothing to escape.
+        let _ = write!(
+            out,
+            "\"recv\":\"{}.{:09}Z\",\"feed\":\"{}\",\"conn\":\"{}\",\"n\":{}",
+            self.second.1,
+            since.subsec_nanos(),
+            record.origin.feed,
+            record.origin,
+            record.n
+        );
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}/{}", self.run, self.count)
+    }
+}
+
+/// "2026-11-24T17:31:02": RFC 3339 without fraction and zone.
+fn calendar(second: u64) -> String {
+    let time = i64::try_from(second).ok().and_then(|second| jiff::Timestamp::from_second(second).ok());
+    let mut text = time.unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_string();
+    text.truncate("2026-11-24T17:31:02".len());
+    text
+}
+
+/// A time as records and logs write it: RFC 3339, UTC, nanoseconds.
+#[must_use]
+pub fn rfc3339(time: SystemTime) -> String {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("{}.{:09}Z", calendar(since.as_secs()), since.subsec_nanos())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::session::Cause;
+
+    fn record(body: Body) -> Record {
+        let origin = Origin {
+            feed: "tickers".into(),
+            run: 0x3f2a,
+            count: 1,
+            account: Account::default(),
+            run_account: Arc::default(),
+        };
+        let recv = UNIX_EPOCH + Duration::new(1_795_541_462, 123_456_789);
+        Record { recv, origin: Arc::new(origin), n: 17, body }
+    }
+
+    fn written(form: Form, record: &Record) -> String {
+        let (mut pen, mut out) = (Pen::new(form), Vec::new());
+        match &record.body {
+            Body::Message(line) => {
+                pen.head(record, &mut out);
+                out.extend_from_slice(line.as_bytes());
+                pen.tail(&mut out);
+            }
+            Body::Event(event) => pen.event(record, event, &mut out),
+        }
+        String::from_utf8(out).expect("UTF-8")
+    }
+
+    #[test]
+    fn a_message_is_one_line_in_both_forms() {
+        // ccxt turned 15-digit numbers into strings on their way; here no byte of the message changes.
+        let message = r#"{"price":1234567890123456789.10,"n":1e400}"#;
+        let record = record(Body::Message(Line::from_text(message.into())));
+        assert_eq!(written(Form::Raw, &record), format!("{message}\n"));
+        assert_eq!(
+            written(Form::Envelope, &record),
+            format!(
+                "{{\"v\":1,\"recv\":\"2026-11-24T17:31:02.123456789Z\",\"feed\":\"tickers\",\"conn\":\"00003f2a/1\",\"n\":17,\"msg\":{message}}}\n"
+            )
+        );
+    }
+
+    #[test]
+    fn an_event_is_one_line_of_json_in_both_forms() {
+        let event = Event::Disconnected {
+            ending: Cause::NoHeartbeat.into(),
+            last_sequence: Some(4),
+            lasted: Duration::from_millis(1500),
+        };
+        let record = record(Body::Event(Box::new(event)));
+        let raw: serde_json::Value = serde_json::from_str(&written(Form::Raw, &record)).expect("JSON");
+        assert_eq!(
+            (&raw["tickerd"], &raw["cause"], &raw["lasted_ms"]),
+            (&json!("disconnected"), &json!("no_heartbeat"), &json!(1500))
+        );
+        let enveloped: serde_json::Value = serde_json::from_str(&written(Form::Envelope, &record)).expect("JSON");
+        assert_eq!((&enveloped["event"], &enveloped["data"]["last_sequence"]), (&json!("disconnected"), &json!(4)));
+        assert_eq!(enveloped["n"], raw["n"]);
+    }
+}

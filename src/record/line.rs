@@ -1,0 +1,94 @@
+//! Exactly one line: a value of this type holds no line break, whatever the venue sent.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use serde::de::IgnoredAny;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+/// One message as one line, without the line's end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line(Bytes);
+
+impl Line {
+    /// Takes a text message: as it is where it can be, and kept in base64 where it is no JSON.
+    #[must_use]
+    pub fn from_text(text: Utf8Bytes) -> Self {
+        let bytes = Bytes::from(text);
+        let starts_like_json = matches!(bytes.first(), Some(b'{' | b'['));
+        match memchr::memchr2(b'\n', b'\r', &bytes) {
+            None if starts_like_json => Self(bytes),
+            // No string of valid JSON holds a raw line break, so each stands between tokens, where a space means the same.
+            Some(_) if starts_like_json && is_json(&bytes) => Self(bytes.iter().map(|b| without_break(*b)).collect()),
+            _ => Self::not_json(&bytes),
+        }
+    }
+
+    /// Takes a binary message, which no venue here sends on purpose, and keeps it in base64.
+    #[must_use]
+    pub fn from_binary(bytes: &[u8]) -> Self {
+        Self::not_json(bytes)
+    }
+
+    /// The line, without its end.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn not_json(bytes: &[u8]) -> Self {
+        Self(Bytes::from(format!("{{\"tickerd\":\"not-json\",\"base64\":\"{}\"}}", STANDARD.encode(bytes))))
+    }
+}
+
+fn is_json(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<IgnoredAny>(bytes).is_ok()
+}
+
+fn without_break(byte: u8) -> u8 {
+    match byte {
+        b'\n' | b'\r' => b' ',
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn line(text: &str) -> String {
+        String::from_utf8(Line::from_text(text.into()).as_bytes().to_vec()).expect("UTF-8")
+    }
+
+    #[test]
+    fn a_line_break_between_tokens_becomes_a_space() {
+        assert_eq!(line("{\r\n\"a\":1.10,\n\"b\":\"x\\n\"}"), "{  \"a\":1.10, \"b\":\"x\\n\"}");
+    }
+
+    /// `coinbase-pro-node#376`: the venue answered with a junk byte and "invalid (un)subscribe msg", and clients that
+    /// parsed blindly crashed.
+    #[test]
+    fn what_is_not_json_is_kept() {
+        for text in ["\u{1}invalid (un)subscribe msg", "", "null", " {\"a\":1}", "{\"a\":\"\n\"}", "{\"a\n"] {
+            let kept: serde_json::Value = serde_json::from_str(&line(text)).expect("JSON");
+            assert_eq!(kept["tickerd"], "not-json");
+            assert_eq!(STANDARD.decode(kept["base64"].as_str().expect("text")).expect("base64"), text.as_bytes());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn is_one_line_whatever_comes(text in any::<String>(), bytes in any::<Vec<u8>>()) {
+            for line in [Line::from_text(text.as_str().into()), Line::from_binary(&bytes)] {
+                prop_assert!(memchr::memchr2(b'\n', b'\r', line.as_bytes()).is_none());
+            }
+        }
+
+        #[test]
+        fn changes_no_byte_of_a_message_without_line_breaks(rest in "[^\r\n]{0,80}") {
+            let text = format!("{{{rest}");
+            prop_assert_eq!(line(&text), text);
+        }
+    }
+}

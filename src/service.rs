@@ -1,0 +1,319 @@
+//! The daemon: starts writer and feeds, hears signals, tells the service manager, and sees to a good end.
+
+mod signals;
+
+pub use crate::feed::Run;
+pub use signals::Signals;
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    sync::oneshot,
+    task::JoinSet,
+    time::{sleep, sleep_until, timeout_at},
+};
+
+use self::signals::Signal;
+use crate::{
+    clock::Clock,
+    config::{Config, Ready, Sync},
+    desk::Desk,
+    exit::{Failure, Status},
+    feed::{self, Context},
+    net::Dial,
+    notify::Manager,
+    output::{self, Finished, Orders, Pulse, Queue, Recorder, Routes, WriteError, Writer},
+    pace::Pace,
+    random::Random,
+    session::IfRefused,
+    shutdown::Stop,
+    status::Board,
+};
+
+/// A writer that has work and is not inside a write has this long to finish a batch: a batch is some milliseconds.
+const WRITER_HUNG_AFTER: Duration = Duration::from_secs(10);
+
+/// How often the clockwork turns without a watchdog: status, syncs, the count of refusals.
+const TICK: Duration = Duration::from_secs(1);
+
+/// When a run ends by itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limits {
+    /// After so many lines.
+    pub lines: Option<u64>,
+    /// After so long.
+    pub time: Option<Duration>,
+}
+
+/// Reads the configuration anew: which keys differ from the one given, or why it is wrong.
+pub type Reread = Box<dyn Fn(&Config) -> Result<Vec<String>, String>>;
+
+/// What a run is made of, beside its configuration.
+pub struct Surroundings {
+    /// Opens connections.
+    pub dial: Arc<dyn Dial>,
+    /// The time of day.
+    pub clock: Clock,
+    /// Nonces and jitter.
+    pub random: Random,
+    /// This run, for those who want to watch its counters.
+    pub run: Arc<Run>,
+    /// What the system says.
+    pub signals: Signals,
+    /// Reads the configuration again and names the keys that would need a restart.
+    pub reread: Reread,
+}
+
+/// Runs until told to stop, until a limit is met, or until the output fails.
+///
+/// # Errors
+/// When the output can not be opened, fails for good or does not drain, or the venue refuses the credentials for good.
+pub async fn run(config: Config, limits: Limits, surroundings: Surroundings) -> Result<(), Failure> {
+    let names = config.feeds.iter().map(|feed| feed.name.as_str());
+    let routes = Routes::open(&config.output, names).map_err(|error| Failure::new(Status::Config, error))?;
+    let queue = Arc::new(Queue::new(config.output.queue));
+    let writer = Writer::new(routes.targets, config.output.record)
+        .lines(limits.lines)
+        .sync_each_write(config.output.sync == Sync::Always);
+    let pulse = writer.pulse();
+    let written = output::spawn(queue.clone(), writer).map_err(|error| Failure::new(Status::Bug, error))?;
+    let service = Service::start(config, &routes.feeds, queue, pulse, surroundings);
+    service.supervise(limits, written).await
+}
+
+struct Service {
+    config: Config,
+    queue: Arc<Queue>,
+    pulse: Arc<Pulse>,
+    run: Arc<Run>,
+    board: Board,
+    desks: Vec<Option<Arc<Desk>>>,
+    legs: JoinSet<()>,
+    stop: Stop,
+    signals: Signals,
+    manager: Manager,
+    reread: Reread,
+    ready_said: bool,
+    written_at: (u64, Instant),
+    synced_at: Instant,
+}
+
+type Written = oneshot::Receiver<Result<Finished, WriteError>>;
+
+/// Why the supervision ends.
+enum End {
+    Asked,
+    Output(Result<Finished, WriteError>),
+    Refused,
+}
+
+impl Service {
+    fn start(
+        config: Config,
+        routes: &[(usize, Option<usize>)],
+        queue: Arc<Queue>,
+        pulse: Arc<Pulse>,
+        surroundings: Surroundings,
+    ) -> Self {
+        let Surroundings { dial, clock, random, run, signals, reread } = surroundings;
+        let (stop, stopping) = Stop::new();
+        let board = Board::default();
+        let (connects, subscribes) = (Arc::<Pace>::default(), Arc::<Pace>::default());
+        let mut by_name: HashMap<String, Arc<Desk>> = HashMap::new();
+        let mut desks = Vec::new();
+        let mut legs = JoinSet::new();
+        for (feed, &(messages, events)) in config.feeds.iter().zip(routes) {
+            let desk = feed.credentials.as_ref().map(|credentials| {
+                let desk = || Arc::new(Desk::new(credentials.clone()));
+                by_name.entry(credentials.name().to_owned()).or_insert_with(desk).clone()
+            });
+            desks.push(desk.clone());
+            let context = Arc::new(Context {
+                feed: feed.clone(),
+                desk,
+                dial: dial.clone(),
+                recorder: Recorder::new(queue.clone(), messages, events),
+                connects: connects.clone(),
+                subscribes: subscribes.clone(),
+                clock: clock.clone(),
+                random: random.clone(),
+                run: run.clone(),
+                stopping: stopping.clone(),
+            });
+            for leg in feed.venue.legs(&feed.channels, &feed.products) {
+                let place = board.place(feed.name.as_str().into(), now());
+                legs.spawn(feed::keep_alive(context.clone(), leg, place));
+            }
+        }
+        Self {
+            config,
+            queue,
+            pulse,
+            run,
+            board,
+            desks,
+            legs,
+            stop,
+            signals,
+            manager: Manager::new(),
+            reread,
+            ready_said: false,
+            written_at: (0, now()),
+            synced_at: now(),
+        }
+    }
+
+    async fn supervise(mut self, limits: Limits, mut written: Written) -> Result<(), Failure> {
+        let tick = self.manager.watchdog().map_or(TICK, |every| (every / 2).min(TICK));
+        let end_at = limits.time.map(|time| now() + time);
+        let end = loop {
+            self.tick();
+            if self.is_hopeless() {
+                break End::Refused;
+            }
+            tokio::select! {
+                result = &mut written => break End::Output(result.unwrap_or(Ok(Finished::Drained))),
+                () = sleep(tick) => {}
+                () = sleep_until(end_at.unwrap_or_else(now).into()), if end_at.is_some() => break End::Asked,
+                signal = self.signals.next() => match signal {
+                    Signal::Stop => break End::Asked,
+                    Signal::Reload => self.reload(),
+                    Signal::Rotate => tracing::warn!("rotation is not built yet: the file grows on; HUP reopens it by name"),
+                },
+                Some(ended) = self.legs.join_next() => if let Err(error) = ended {
+                    // A leg never ends by itself; with panic = "abort" this line is not even reached.
+                    return Err(Failure::new(Status::Bug, format!("a feed broke off: {error}")));
+                },
+            }
+        };
+        self.manager.stopping();
+        self.stop.stop();
+        match end {
+            End::Asked => self.drain(written).await,
+            End::Output(result) => self.output_ended(result),
+            End::Refused => {
+                self.drain(written).await?;
+                Err(Failure::new(
+                    Status::Refused,
+                    "the venue refused the credentials at least five times over a minute and never took them: check key, \
+                     secret, clock and the key's IP allowlist; `tickerd check` says where each comes from",
+                ))
+            }
+        }
+    }
+
+    /// Status, syncs, READY and the watchdog.
+    fn tick(&mut self) {
+        let now = now();
+        if let Sync::Every(every) = self.config.output.sync
+            && now.duration_since(self.synced_at) >= every
+        {
+            self.synced_at = now;
+            self.queue.order(Orders { sync: true, ..Orders::default() });
+        }
+        if !self.ready_said && (self.config.service.ready == Ready::Started || self.board.is_delivering()) {
+            self.ready_said = true;
+            self.manager.ready();
+        }
+        self.manager.status(self.board.line(now));
+        if self.board.is_alive(now) && self.writer_is_alive(now) {
+            self.manager.alive();
+        }
+    }
+
+    /// The writer moves, has nothing to do, or waits inside the system for a reader or a disk.
+    fn writer_is_alive(&mut self, now: Instant) -> bool {
+        let batches = self.pulse.batches();
+        let at_rest = self.pulse.is_idle() && self.queue.depth().0 == 0;
+        if batches != self.written_at.0 || at_rest || self.pulse.is_in_sink() {
+            self.written_at = (batches, now);
+        }
+        now.duration_since(self.written_at.1) < WRITER_HUNG_AFTER
+    }
+
+    /// Files are opened anew at once; the configuration is read, and what would need a restart is named.
+    fn reload(&mut self) {
+        self.manager.reloading();
+        self.queue.order(Orders { reopen: true, ..Orders::default() });
+        match (self.reread)(&self.config) {
+            Ok(keys) if keys.is_empty() => tracing::info!("reloaded: files reopened, the configuration is unchanged"),
+            Ok(keys) => tracing::warn!("files reopened; to apply {} restart tickerd", keys.join(", ")),
+            Err(error) => {
+                tracing::error!("files reopened; the configuration is wrong, and a restart would fail: {error}");
+            }
+        }
+        self.manager.ready();
+    }
+
+    /// Run by hand, with every feed stuck on credentials that were never accepted, going on helps nobody. Under a service
+    /// manager it does: the key may be enabled again.
+    fn is_hopeless(&self) -> bool {
+        let stuck = |(feed, desk): (&crate::config::Feed, &Option<Arc<Desk>>)| {
+            let goes_on = feed.if_refused == IfRefused::Public
+                && feed.channels.iter().any(|channel| !channel.private && !channel.heartbeat);
+            !goes_on && desk.as_ref().is_some_and(|desk| desk.is_hopeless(now()))
+        };
+        !Manager::is_present() && self.config.feeds.iter().zip(&self.desks).all(stuck)
+    }
+
+    /// Stops taking, lets what is queued be written, and counts what was not.
+    async fn drain(mut self, written: Written) -> Result<(), Failure> {
+        let deadline = tokio::time::Instant::now() + self.config.service.drain;
+        let drained = timeout_at(deadline, async {
+            while self.legs.join_next().await.is_some() {}
+            self.queue.close();
+            written.await.unwrap_or(Ok(Finished::Drained))
+        })
+        .await;
+        match drained {
+            Ok(result) => self.output_ended(result),
+            Err(_) => Err(Failure::new(
+                Status::Output,
+                format!(
+                    "the output took nothing for {}: {} messages were received and not written",
+                    humantime::format_duration(self.config.service.drain),
+                    self.unwritten()
+                ),
+            )),
+        }
+    }
+
+    fn output_ended(&self, result: Result<Finished, WriteError>) -> Result<(), Failure> {
+        let totals = self.run.account.totals();
+        match result {
+            Ok(_) => {
+                tracing::info!(
+                    received = totals.received,
+                    written = totals.written,
+                    dropped = totals.dropped,
+                    "stopped"
+                );
+                Ok(())
+            }
+            Err(error) => {
+                let message = format!(
+                    "{error}; {} messages were received and not written",
+                    error.unwritten.max(self.unwritten())
+                );
+                if error.is_reader_gone() && !Manager::is_present() {
+                    tracing::info!("the reader of stdout went away: {message}");
+                    return Ok(());
+                }
+                Err(Failure::new(Status::Output, message))
+            }
+        }
+    }
+
+    fn unwritten(&self) -> u64 {
+        let totals = self.run.account.totals();
+        totals.received.saturating_sub(totals.written + totals.dropped)
+    }
+}
+
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}

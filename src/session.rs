@@ -1,0 +1,419 @@
+//! One connection from its handshake to its end, as a conversation without hands: told what arrives and what time it is,
+//! it says what to sign and send, what to tell, and when to give the connection up. Pure.
+//!
+//! The order of calls: after every `handle_…`, `sent` or `shift`, drain [`Session::poll`] until it is silent, then wait
+//! for a message or for [`Session::deadline`], whichever comes first.
+
+mod ending;
+mod liveness;
+mod stance;
+mod subscription;
+
+pub use ending::{Cause, Ending};
+pub use stance::{Approach, IfRefused, Signing, Stance};
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use self::{
+    liveness::Liveness,
+    subscription::{State, Subscription},
+};
+use crate::venue::{Arrival, Kind, Reason, Subscribe, Venue};
+
+/// How long after a refusal the same is asked once more, with a new signature: a refusal that heals does so within
+/// seconds, and a stale stamp can not be twice the reason.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Refused twice, a channel or the credentials are asked again after this, then after twice as long, ...
+const FIRST_PROBE: Duration = Duration::from_secs(10);
+
+/// ...up to this: a key that was enabled again is found within ten minutes, at 144 questions a day.
+const LONGEST_PROBE: Duration = Duration::from_secs(600);
+
+/// One connection's conversation.
+pub struct Session {
+    venue: &'static Venue,
+    if_refused: IfRefused,
+    stance: Stance,
+    subscriptions: Vec<Subscription>,
+    /// The subscribe that the edge has in hand, not yet on the wire.
+    in_hand: Option<Ask>,
+    /// The question whether the credentials are good again, out on the wire since.
+    probing: Option<Instant>,
+    liveness: Liveness,
+    told: Vec<Told>,
+    subscribed_told: bool,
+    signed_accepted: bool,
+    last_sequence: Option<u64>,
+    over: Option<Cause>,
+}
+
+/// A subscribe that the edge is to sign and send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// Which, in the order of the leg.
+    pub index: usize,
+    /// Whether it is to be signed.
+    pub signed: bool,
+    /// The first on the connection: the venue closes if it does not come soon.
+    pub first: bool,
+    probe: bool,
+}
+
+/// What is to be done.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Sign, if need be, and send; then say [`Session::sent`].
+    Ask(Ask),
+    /// Send a ping.
+    Ping,
+    /// Let people and records know.
+    Tell(Told),
+    /// Give the connection up.
+    End(Cause),
+}
+
+/// What is worth telling.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// Every subscribe of the connection has been answered.
+    Subscribed {
+        /// What was accepted.
+        channels: Vec<&'static str>,
+        /// Channel and product that were asked for and left out of the answer.
+        omitted: Vec<(&'static str, String)>,
+    },
+    /// A subscribe was refused.
+    Refused {
+        /// Of which channel, where that can be told.
+        channel: Option<&'static str>,
+        /// The venue's words.
+        message: String,
+        /// What they mean.
+        reason: Reason,
+        /// Whether it had been signed.
+        signed: bool,
+        /// Whether the same was refused before with another signature.
+        confirmed: bool,
+    },
+    /// The venue took the credentials.
+    Accepted,
+}
+
+impl Session {
+    /// A conversation that begins at `now`, the end of the handshake.
+    #[must_use]
+    pub fn new(venue: &'static Venue, leg: &[Subscribe], if_refused: IfRefused, stance: Stance, now: Instant) -> Self {
+        Self {
+            venue,
+            if_refused,
+            stance,
+            subscriptions: leg.iter().map(|subscribe| Subscription::new(subscribe.clone(), now)).collect(),
+            in_hand: None,
+            probing: None,
+            liveness: Liveness::new(now),
+            told: Vec::new(),
+            subscribed_told: false,
+            signed_accepted: false,
+            last_sequence: None,
+            over: None,
+        }
+    }
+
+    /// The subscribe that an [`Ask`] means.
+    #[must_use]
+    pub fn subscribe(&self, ask: &Ask) -> &Subscribe {
+        &self.subscriptions[ask.index].subscribe
+    }
+
+    /// What the next connection should know.
+    #[must_use]
+    pub fn stance(&self) -> &Stance {
+        &self.stance
+    }
+
+    /// The venue's number of the last message that had one.
+    #[must_use]
+    pub fn last_sequence(&self) -> Option<u64> {
+        self.last_sequence
+    }
+
+    /// Whether a message other than an answer has come: the connection is worth what it promised.
+    #[must_use]
+    pub fn has_delivered(&self) -> bool {
+        self.liveness.has_delivered()
+    }
+
+    /// A whole message came; it is recorded already.
+    pub fn handle_message(&mut self, arrival: Arrival, length: usize, now: Instant) {
+        if self.liveness.handle_message(length, now) {
+            self.excuse(now);
+        }
+        self.last_sequence = arrival.sequence.or(self.last_sequence);
+        match arrival.kind {
+            Kind::Ack(accepted) => self.handle_ack(&accepted, now),
+            Kind::Refusal(message) => self.handle_refusal(message, now),
+            Kind::Heartbeat => self.liveness.handle_heartbeat(now),
+            // Of whatever channel, and were it one that we do not know (JKorf/Bitfinex.Net#183).
+            Kind::Data(_) => self.liveness.handle_delivery(),
+        }
+    }
+
+    /// Bytes came off the socket, `total` since the handshake; they may be in the middle of a message.
+    pub fn handle_bytes(&mut self, total: u64, now: Instant) {
+        if self.liveness.handle_bytes(total, now) {
+            self.excuse(now);
+        }
+    }
+
+    /// The other side answered a ping.
+    pub fn handle_pong(&mut self, now: Instant) {
+        self.liveness.handle_pong(now);
+    }
+
+    /// The clock has moved.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.over.is_some() {
+            return;
+        }
+        let unanswered =
+            || self.subscriptions.iter().filter_map(Subscription::overdue_at).chain(self.probe_overdue_at());
+        self.over = self
+            .liveness
+            .overdue(now, self.expects_heartbeats())
+            .or_else(|| unanswered().any(|at| at <= now).then_some(Cause::NoAck));
+    }
+
+    /// The edge did not read for a while: what did not come in that time can not be held against the venue.
+    pub fn shift(&mut self, by: Duration) {
+        self.liveness.shift(by);
+        for subscription in &mut self.subscriptions {
+            subscription.shift(by);
+        }
+        if let Some(since) = &mut self.probing {
+            *since += by;
+        }
+    }
+
+    /// The subscribe in hand is on the wire.
+    pub fn sent(&mut self, now: Instant) {
+        let Some(ask) = self.in_hand.take() else { return };
+        self.liveness.handle_subscribed(now);
+        if ask.probe {
+            self.probing = Some(now);
+        } else {
+            self.subscriptions[ask.index].ask(ask.signed, now);
+        }
+    }
+
+    /// The next thing to do, if any is due.
+    pub fn poll(&mut self, now: Instant) -> Option<Action> {
+        if !self.told.is_empty() {
+            return Some(Action::Tell(self.told.remove(0)));
+        }
+        if let Some(cause) = self.over {
+            return Some(Action::End(cause));
+        }
+        if self.liveness.ping_due(now) {
+            return Some(Action::Ping);
+        }
+        if self.in_hand.is_none() {
+            self.in_hand = self.next_ask(now);
+            return self.in_hand.map(Action::Ask);
+        }
+        None
+    }
+
+    /// When to call again though nothing came.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        let due = self.subscriptions.iter().filter(|_| self.in_hand.is_none() && self.may_ask());
+        let probe = match self.stance.signing {
+            Signing::Refused { probe, .. } if self.probing.is_none() && self.in_hand.is_none() => Some(probe),
+            _ => None,
+        };
+        due.filter_map(|subscription| subscription.due_at(self.signs(subscription)))
+            .chain(self.subscriptions.iter().filter_map(Subscription::overdue_at))
+            .chain(self.probe_overdue_at())
+            .chain(probe)
+            .fold(self.liveness.deadline(self.expects_heartbeats()), Instant::min)
+    }
+
+    fn next_ask(&self, now: Instant) -> Option<Ask> {
+        if !self.may_ask() {
+            return None;
+        }
+        let first = !self.liveness.has_asked();
+        for (index, subscription) in self.subscriptions.iter().enumerate() {
+            let signed = self.signs(subscription);
+            if subscription.due_at(signed).is_some_and(|at| at <= now) {
+                return Some(Ask { index, signed: signed == Some(true), first, probe: false });
+            }
+        }
+        match self.stance.signing {
+            Signing::Refused { probe, .. } if probe <= now && self.pending() == 0 => {
+                Some(Ask { index: self.probe_index(), signed: true, first, probe: true })
+            }
+            _ => None,
+        }
+    }
+
+    /// One by one, or while a probe is out, nothing else is asked: the answer would not say whom it means.
+    fn may_ask(&self) -> bool {
+        self.probing.is_none() && (self.stance.approach == Approach::Together || self.pending() == 0)
+    }
+
+    /// Whether a subscription would be signed; None while it can not be asked at all.
+    fn signs(&self, subscription: &Subscription) -> Option<bool> {
+        match self.stance.signing {
+            Signing::None => Some(false),
+            Signing::Every => Some(!subscription.goes_unsigned),
+            Signing::Refused { .. } => (!subscription.is_private()).then_some(false),
+        }
+    }
+
+    /// A private channel is the honest probe; where there is none, the heartbeats.
+    fn probe_index(&self) -> usize {
+        self.subscriptions.iter().position(Subscription::is_private).unwrap_or(0)
+    }
+
+    fn pending(&self) -> usize {
+        self.subscriptions.iter().filter(|subscription| subscription.is_pending()).count()
+            + usize::from(self.probing.is_some())
+    }
+
+    fn expects_heartbeats(&self) -> bool {
+        self.subscriptions
+            .iter()
+            .any(|subscription| subscription.has_heartbeat() && !matches!(subscription.state, State::Due { .. }))
+    }
+
+    fn probe_overdue_at(&self) -> Option<Instant> {
+        self.probing.map(|since| since + subscription::ANSWER_WITHIN)
+    }
+
+    /// Answers wait behind a snapshot.
+    fn excuse(&mut self, now: Instant) {
+        for subscription in &mut self.subscriptions {
+            subscription.excuse(now);
+        }
+    }
+
+    fn handle_ack(&mut self, accepted: &[(String, Vec<String>)], now: Instant) {
+        if self.probing.take().is_some() {
+            self.resume_signing(now);
+            return;
+        }
+        for subscription in &mut self.subscriptions {
+            if subscription.accept(accepted) == Some(true) {
+                self.stance.refusals = 0;
+                if !std::mem::replace(&mut self.signed_accepted, true) {
+                    self.told.push(Told::Accepted);
+                }
+            }
+        }
+        self.tell_subscribed();
+    }
+
+    /// The credentials are good again: everything is asked anew with them, on the same connection.
+    fn resume_signing(&mut self, now: Instant) {
+        self.stance.signing = Signing::Every;
+        self.stance.refusals = 0;
+        self.signed_accepted = true;
+        self.subscribed_told = false;
+        self.told.push(Told::Accepted);
+        for subscription in &mut self.subscriptions {
+            subscription.ask_anew(now);
+        }
+    }
+
+    /// Once everything that can be asked has been answered, says how.
+    fn tell_subscribed(&mut self) {
+        let open = self.subscriptions.iter().any(|s| self.signs(s).is_some() && !s.is_answered());
+        if self.subscribed_told || open {
+            return;
+        }
+        self.subscribed_told = true;
+        if self.subscriptions.iter().all(Subscription::is_accepted) {
+            self.stance.approach = Approach::Together;
+        }
+        let accepted = self.subscriptions.iter().filter(|subscription| subscription.is_accepted());
+        let channels: BTreeSet<_> = accepted
+            .flat_map(|subscription| subscription.subscribe.channels.iter().map(|channel| channel.name))
+            .collect();
+        let omitted = self.subscriptions.iter_mut().flat_map(|s| std::mem::take(&mut s.omitted)).collect();
+        self.told.push(Told::Subscribed { channels: channels.into_iter().collect(), omitted });
+    }
+
+    fn handle_refusal(&mut self, message: String, now: Instant) {
+        let reason = self.venue.reason(&message);
+        let pending: Vec<_> = (0..self.subscriptions.len()).filter(|&i| self.subscriptions[i].is_pending()).collect();
+        let asked_together = pending.len() > 1;
+        match (self.probing.take(), &pending[..]) {
+            (Some(_), _) => self.refuse_probe(message, reason, now),
+            (None, &[index]) => self.refuse(index, message, reason, now),
+            (None, _) => {
+                self.told.push(Told::Refused {
+                    channel: None,
+                    message,
+                    reason,
+                    signed: self.stance.signing == Signing::Every,
+                    confirmed: false,
+                });
+                if asked_together {
+                    // Which of them it was is told only by asking again, one at a time.
+                    self.stance.approach = Approach::OneByOne;
+                    self.over = Some(Cause::Refused);
+                }
+            }
+        }
+    }
+
+    fn refuse_probe(&mut self, message: String, reason: Reason, now: Instant) {
+        let wait = match self.stance.signing {
+            Signing::Refused { wait, .. } => (wait * 2).min(LONGEST_PROBE),
+            Signing::None | Signing::Every => FIRST_PROBE,
+        };
+        self.stance.signing = Signing::Refused { probe: now + wait, wait };
+        self.told.push(Told::Refused { channel: None, message, reason, signed: true, confirmed: true });
+    }
+
+    fn refuse(&mut self, index: usize, message: String, reason: Reason, now: Instant) {
+        self.stance.approach = Approach::OneByOne;
+        let public_goes_on = self.if_refused == IfRefused::Public;
+        let of_credentials = reason == Reason::Credentials && !self.signed_accepted;
+        let subscription = &mut self.subscriptions[index];
+        let signed = subscription.is_signed();
+        let tries = subscription.refuse();
+        let confirmed = if signed && of_credentials {
+            self.stance.refusals += 1;
+            self.stance.refusals >= 2
+        } else {
+            tries >= 2
+        };
+        self.told.push(Told::Refused { channel: subscription.channel(), message, reason, signed, confirmed });
+        if !confirmed {
+            subscription.ask_at(now + ASK_AGAIN);
+        } else if signed && of_credentials {
+            self.stance.signing = Signing::Refused { probe: now + FIRST_PROBE, wait: FIRST_PROBE };
+            if public_goes_on {
+                subscription.ask_anew(now);
+            } else {
+                self.over = Some(Cause::Refused);
+            }
+        } else if signed && reason == Reason::Credentials && public_goes_on && !subscription.is_private() {
+            subscription.ask_anew(now);
+            subscription.goes_unsigned = true;
+        } else {
+            let wait = FIRST_PROBE.saturating_mul(1 << (tries - 2).min(10)).min(LONGEST_PROBE);
+            subscription.ask_at(now + wait);
+        }
+        self.tell_subscribed();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,76 @@
+//! How a connection asks, and what it teaches the next one.
+
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+/// What one connection teaches the next of the same leg.
+#[derive(Clone, Debug)]
+pub struct Stance {
+    /// How to ask.
+    pub approach: Approach,
+    /// Whether to sign.
+    pub signing: Signing,
+    /// Refusals of these credentials since they were last accepted.
+    pub refusals: u32,
+}
+
+/// What a feed does while the venue refuses its credentials.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IfRefused {
+    /// Public channels go on unsigned, loudly, and signing is tried again.
+    #[default]
+    Public,
+    /// Nothing goes on; signing is tried again.
+    Wait,
+}
+
+/// How several subscribes are asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Approach {
+    /// One after the other, without waiting for answers.
+    Together,
+    /// Each when the one before has been answered: a refusal does not say what it refuses.
+    OneByOne,
+}
+
+/// Whether subscribes are signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signing {
+    /// There are no credentials.
+    None,
+    /// Every one is.
+    Every,
+    /// The venue refuses the credentials: public channels go unsigned, and signing is tried again.
+    Refused {
+        /// When.
+        probe: Instant,
+        /// How long after the last try that is.
+        wait: Duration,
+    },
+}
+
+impl Stance {
+    /// That of a leg's first connection.
+    #[must_use]
+    pub fn new(credentials: bool) -> Self {
+        Self {
+            approach: Approach::Together,
+            signing: if credentials { Signing::Every } else { Signing::None },
+            refusals: 0,
+        }
+    }
+
+    /// Whether the venue refuses the credentials.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        matches!(self.signing, Signing::Refused { .. })
+    }
+
+    /// Signs again, as if nothing had been refused yet but once: one more refusal settles it.
+    pub fn sign_again(&mut self) {
+        self.signing = Signing::Every;
+        self.refusals = 1;
+    }
+}

@@ -1,0 +1,135 @@
+//! One subscribe, from due to answered.
+
+use std::time::{Duration, Instant};
+
+use crate::venue::{Channel, Products, Subscribe};
+
+/// How long a subscribe may go without an answer. The venue's come within 0.2 s, but behind the channel's snapshots, and
+/// each of those begins the wait anew.
+pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+pub(super) struct Subscription {
+    pub(super) subscribe: Subscribe,
+    pub(super) state: State,
+    /// The venue wants this one without a signature, whatever it thinks of the others.
+    pub(super) goes_unsigned: bool,
+    /// Products that the ack left out, not told yet.
+    pub(super) omitted: Vec<(&'static str, String)>,
+    refusals: u32,
+}
+
+#[derive(Debug)]
+pub(super) enum State {
+    /// To be asked, not before this.
+    Due { at: Instant },
+    /// Asked and not answered; `since` moves with every snapshot that holds answers back.
+    Asked { since: Instant, signed: bool },
+    /// In the venue's own list.
+    Accepted,
+}
+
+impl Subscription {
+    pub(super) fn new(subscribe: Subscribe, now: Instant) -> Self {
+        let state = State::Due { at: now };
+        Self { subscribe, state, goes_unsigned: false, omitted: Vec::new(), refusals: 0 }
+    }
+
+    pub(super) fn is_private(&self) -> bool {
+        self.subscribe.channels.iter().any(|channel| channel.private)
+    }
+
+    pub(super) fn has_heartbeat(&self) -> bool {
+        self.subscribe.channels.iter().any(|channel| channel.heartbeat)
+    }
+
+    pub(super) fn is_pending(&self) -> bool {
+        matches!(self.state, State::Asked { .. })
+    }
+
+    pub(super) fn is_accepted(&self) -> bool {
+        matches!(self.state, State::Accepted)
+    }
+
+    /// Accepted, or refused more than once and put off.
+    pub(super) fn is_answered(&self) -> bool {
+        self.is_accepted() || (self.refusals >= 2 && matches!(self.state, State::Due { .. }))
+    }
+
+    pub(super) fn is_signed(&self) -> bool {
+        matches!(self.state, State::Asked { signed: true, .. })
+    }
+
+    /// The channel, where there is only one.
+    pub(super) fn channel(&self) -> Option<&'static str> {
+        match self.subscribe.channels[..] {
+            [Channel { name, .. }] => Some(name),
+            _ => None,
+        }
+    }
+
+    /// When it is to be asked; `signs` None: not at all for now.
+    pub(super) fn due_at(&self, signs: Option<bool>) -> Option<Instant> {
+        match self.state {
+            State::Due { at } if signs.is_some() => Some(at),
+            _ => None,
+        }
+    }
+
+    pub(super) fn overdue_at(&self) -> Option<Instant> {
+        match self.state {
+            State::Asked { since, .. } => Some(since + ANSWER_WITHIN),
+            State::Due { .. } | State::Accepted => None,
+        }
+    }
+
+    pub(super) fn ask(&mut self, signed: bool, now: Instant) {
+        self.state = State::Asked { since: now, signed };
+    }
+
+    pub(super) fn ask_at(&mut self, at: Instant) {
+        self.state = State::Due { at };
+    }
+
+    /// Asked again at once, whatever became of it before.
+    pub(super) fn ask_anew(&mut self, now: Instant) {
+        self.refusals = 0;
+        self.goes_unsigned = false;
+        self.ask_at(now);
+    }
+
+    /// Counts a refusal; how many there have been.
+    pub(super) fn refuse(&mut self) -> u32 {
+        self.refusals = self.refusals.saturating_add(1);
+        self.refusals
+    }
+
+    pub(super) fn excuse(&mut self, now: Instant) {
+        if let State::Asked { since, .. } = &mut self.state {
+            *since = now;
+        }
+    }
+
+    pub(super) fn shift(&mut self, by: Duration) {
+        match &mut self.state {
+            State::Due { at } | State::Asked { since: at, .. } => *at += by,
+            State::Accepted => {}
+        }
+    }
+
+    /// Compares with the venue's list. Whether it was signed, if the list is the answer to it.
+    pub(super) fn accept(&mut self, list: &[(String, Vec<String>)]) -> Option<bool> {
+        let State::Asked { signed, .. } = self.state else { return None };
+        let answered = |channel: &Channel| list.iter().find(|(name, _)| name == channel.name);
+        if !self.subscribe.channels.iter().all(|channel| answered(channel).is_some()) {
+            return None;
+        }
+        for channel in self.subscribe.channels.iter().filter(|channel| channel.products == Products::Required) {
+            let products = answered(channel).map_or(&[][..], |(_, products)| products);
+            let left_out = self.subscribe.products.iter().filter(|asked| !products.iter().any(|p| asked.answers_to(p)));
+            self.omitted.extend(left_out.map(|product| (channel.name, product.to_string())));
+        }
+        self.state = State::Accepted;
+        self.refusals = 0;
+        Some(signed)
+    }
+}

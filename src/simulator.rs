@@ -1,0 +1,362 @@
+//! The built-in exchange: a venue to test clients against, over any stream. It checks what the venue checks, says what
+//! the venue says, and goes wrong when asked to.
+
+mod advanced_trade;
+mod connection;
+mod dice;
+mod faults;
+mod market;
+mod outbox;
+mod pace;
+mod recording;
+pub mod tls;
+mod wire;
+
+pub use faults::{Fault, FaultError, Faults};
+pub use pace::{Speed, SpeedError};
+pub use recording::{Recording, RecordingError};
+
+use std::{
+    fmt, io,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+    time::timeout,
+};
+use tokio_rustls::TlsAcceptor;
+use tokio_tungstenite::{
+    accept_hdr_async_with_config,
+    tungstenite::{
+        handshake::server::{ErrorResponse, Request, Response},
+        http::{HeaderValue, StatusCode, header::RETRY_AFTER},
+        protocol::WebSocketConfig,
+    },
+};
+use tracing::{info, warn};
+
+use crate::{auth::Credentials, clock::Clock, venue::Product};
+use advanced_trade::{Gate, Refusal};
+use connection::Connection;
+use market::Market;
+use pace::Pace;
+use recording::Playback;
+use wire::Wire;
+
+/// Levels a side of a book. A snapshot of 23,000 a side is as large as the venue's of BTC-USD, five megabytes.
+pub const DEPTH: usize = 500;
+
+/// TLS and the upgrade must be done by then, each.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// What a client may send in one message: a subscribe to a thousand products is 12 kB.
+const LONGEST_REQUEST: usize = 1 << 20;
+/// Connections at a time; above that one waits in the listener's backlog.
+const CONNECTIONS: usize = 1_024;
+/// After an accept that failed, for want of descriptors most of all.
+const BREATH: Duration = Duration::from_millis(100);
+
+/// What the exchange is like.
+pub struct Options {
+    /// How fast its market runs.
+    pub speed: Speed,
+    /// Who may sign. None: form and freshness of signatures are all that is checked.
+    pub credentials: Vec<Arc<Credentials>>,
+    /// What is traded, busiest first.
+    pub products: Vec<Product>,
+    /// Those of them that trade once in ten minutes.
+    pub quiet: Vec<Product>,
+    /// Levels a side of a book.
+    pub depth: usize,
+    /// What the first connection is sent instead of the market.
+    pub recording: Option<Arc<Recording>>,
+    /// The recording starts again at its end.
+    pub repeat: bool,
+    /// What goes wrong.
+    pub faults: Faults,
+    /// What chance starts from: prices and faults are the same for the same seed.
+    pub seed: u64,
+    /// The venue's clock.
+    pub clock: Clock,
+    /// Who is told what happens.
+    pub observer: Option<Observer>,
+}
+
+/// Is told what happens, at once and in the connection's own task.
+pub type Observer = Arc<dyn Fn(&Observed) + Send + Sync>;
+
+/// What happens. Connections are counted from 1.
+#[derive(Clone, Debug)]
+pub enum Observed {
+    /// A client came, before its upgrade.
+    Connected {
+        /// Which.
+        conn: u64,
+    },
+    /// A client sent a message.
+    Subscribe {
+        /// Which.
+        conn: u64,
+        /// Its text, verbatim: it may hold a signature.
+        text: String,
+        /// When, by the venue's clock.
+        at: SystemTime,
+        /// Whether it was let in.
+        accepted: bool,
+    },
+    /// A message was given to the socket; whether it arrived is another matter.
+    Sent {
+        /// To which.
+        conn: u64,
+        /// Its payload, text or binary.
+        message: Bytes,
+    },
+    /// A fault began.
+    Fault {
+        /// On which.
+        conn: u64,
+        /// What.
+        fault: Fault,
+    },
+    /// A connection ended.
+    Ended {
+        /// Which.
+        conn: u64,
+        /// How.
+        how: Ending,
+    },
+}
+
+/// How a connection ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The client closed it or went away.
+    Left,
+    /// It was closed with this code.
+    Closed(u16),
+    /// A fault reset it.
+    Reset,
+    /// A fault cut it in the middle of a frame.
+    Cut,
+    /// A fault made it dead, and the client gave up.
+    Dead,
+    /// The client did not read for 30 s.
+    Slow,
+    /// The upgrade was answered with this status.
+    Refused(u16),
+    /// The socket or the protocol failed.
+    Failed(String),
+}
+
+/// An exchange. It serves any number of connections at once, all from one market.
+pub struct Simulator {
+    options: Options,
+    pace: Pace,
+    market: Mutex<Market>,
+    gate: Mutex<Gate>,
+    tape: Option<Tape>,
+    connections: AtomicU64,
+}
+
+/// The recording, which one connection at a time may play; without repeat, one in all.
+struct Tape {
+    recording: Arc<Recording>,
+    repeat: bool,
+    taken: AtomicBool,
+}
+
+impl Options {
+    /// A healthy exchange at real pace, with a handful of products, that knows nobody.
+    #[must_use]
+    pub fn new(clock: Clock) -> Self {
+        let products = ["BTC-USD", "ETH-USD", "SOL-USD", "XRP-USD", "DOGE-USD", "USDT-USDC"];
+        Self {
+            speed: Speed::Times(1.0),
+            credentials: Vec::new(),
+            products: products.iter().filter_map(|id| Product::parse(id).ok()).collect(),
+            quiet: Vec::new(),
+            depth: DEPTH,
+            recording: None,
+            repeat: false,
+            faults: Faults::default(),
+            seed: 1,
+            clock,
+            observer: None,
+        }
+    }
+}
+
+impl Simulator {
+    /// Opens the market. It must be called within a tokio runtime, whose time is the market's.
+    #[must_use]
+    pub fn new(mut options: Options) -> Arc<Self> {
+        let opened = Timestamp::try_from(options.clock.now()).unwrap_or(Timestamp::UNIX_EPOCH);
+        let market = Market::new(&options.products, &options.quiet, options.depth, options.seed, opened);
+        let tape = options.recording.take().map(|recording| Tape {
+            recording,
+            repeat: options.repeat,
+            taken: AtomicBool::new(false),
+        });
+        Arc::new(Self {
+            pace: Pace::new(options.speed),
+            market: Mutex::new(market),
+            gate: Mutex::new(Gate::new(options.credentials.clone())),
+            tape,
+            connections: AtomicU64::new(0),
+            options,
+        })
+    }
+
+    /// Accepts clients until it is dropped, and with it every connection that it accepted.
+    pub async fn listen(self: Arc<Self>, listener: TcpListener, tls: Option<TlsAcceptor>) {
+        let mut clients = JoinSet::new();
+        loop {
+            tokio::select! {
+                accepted = listener.accept(), if clients.len() < CONNECTIONS => match accepted {
+                    Ok((stream, _)) => {
+                        clients.spawn(Arc::clone(&self).welcome(stream, tls.clone()));
+                    }
+                    Err(error) => {
+                        warn!(%error, "a connection could not be accepted");
+                        tokio::time::sleep(BREATH).await;
+                    }
+                },
+                Some(_) = clients.join_next() => {}
+            }
+        }
+    }
+
+    async fn welcome(self: Arc<Self>, mut stream: TcpStream, tls: Option<TlsAcceptor>) {
+        // Each write is to leave as it was cut.
+        if let Err(error) = stream.set_nodelay(true) {
+            warn!(%error, "TCP_NODELAY could not be set");
+        }
+        let Some(tls) = tls else {
+            let ending = self.serve(&mut stream).await;
+            return reset_if(&ending, &stream);
+        };
+        match timeout(HANDSHAKE, tls.accept(stream)).await {
+            Ok(Ok(mut encrypted)) => {
+                let ending = self.serve(&mut encrypted).await;
+                reset_if(&ending, encrypted.get_ref().0);
+            }
+            Ok(Err(error)) => info!(%error, "a TLS handshake failed"),
+            Err(_) => info!("a TLS handshake took too long"),
+        }
+    }
+
+    /// Serves one client over `stream`, from the upgrade to the end.
+    pub async fn serve(self: Arc<Self>, stream: impl AsyncRead + AsyncWrite + Unpin + Send) -> Ending {
+        let conn = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
+        info!(conn, "connected");
+        self.tell(&Observed::Connected { conn });
+        let how = self.serve_as(conn, stream).await;
+        info!(conn, "ended: {how}");
+        self.tell(&Observed::Ended { conn, how: how.clone() });
+        how
+    }
+
+    async fn serve_as(&self, conn: u64, stream: impl AsyncRead + AsyncWrite + Unpin + Send) -> Ending {
+        let plan = self.options.faults.plan(conn, self.options.seed);
+        if let Some(fault) = plan.upgrade {
+            self.tell(&Observed::Fault { conn, fault });
+        }
+        let config = WebSocketConfig::default().max_message_size(Some(LONGEST_REQUEST));
+        let upgrade = accept_hdr_async_with_config(Wire::new(stream), upgrade(plan.upgrade), Some(config));
+        match timeout(HANDSHAKE, upgrade).await {
+            Ok(Ok(socket)) => Connection::new(self, conn, socket, plan).run().await,
+            Ok(Err(error)) => match plan.upgrade {
+                Some(fault) => Ending::Refused(status(fault).as_u16()),
+                None => Ending::Failed(error.to_string()),
+            },
+            Err(_) => Ending::Failed("the upgrade took too long".to_owned()),
+        }
+    }
+
+    fn check(&self, request: &advanced_trade::Request) -> Result<(), Refusal> {
+        let unix = self.options.clock.unix();
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner).check(request, unix)
+    }
+
+    fn market(&self) -> MutexGuard<'_, Market> {
+        self.market.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, observed: &Observed) {
+        if let Some(observer) = &self.options.observer {
+            observer(observed);
+        }
+    }
+}
+
+impl Tape {
+    /// Whether nobody plays it, or has.
+    fn is_free(&self) -> bool {
+        !self.taken.load(Ordering::Relaxed)
+    }
+
+    /// Whether it was still free.
+    fn take(&self) -> bool {
+        !self.taken.swap(true, Ordering::Relaxed)
+    }
+
+    /// With repeat the next may have it; else nobody gets a line twice.
+    fn release(&self) {
+        if self.repeat {
+            self.taken.store(false, Ordering::Relaxed);
+        }
+    }
+
+    fn play(&self) -> io::Result<Playback> {
+        self.recording.play()
+    }
+}
+
+/// Answers the upgrade, or refuses it as the fault has it.
+#[expect(clippy::result_large_err, reason = "the type is tungstenite's")]
+fn upgrade(fault: Option<Fault>) -> impl FnOnce(&Request, Response) -> Result<Response, ErrorResponse> + Unpin {
+    move |_, response| {
+        let Some(fault) = fault else { return Ok(response) };
+        let mut refusal = ErrorResponse::new(Some(String::new()));
+        *refusal.status_mut() = status(fault);
+        if let Fault::TooMany(seconds) | Fault::Unavailable(seconds) = fault {
+            refusal.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        Err(refusal)
+    }
+}
+
+fn status(fault: Fault) -> StatusCode {
+    if let Fault::TooMany(_) = fault { StatusCode::TOO_MANY_REQUESTS } else { StatusCode::SERVICE_UNAVAILABLE }
+}
+
+fn reset_if(ending: &Ending, stream: &TcpStream) {
+    if *ending == Ending::Reset
+        && let Err(error) = stream.set_zero_linger()
+    {
+        warn!(%error, "a reset could not be arranged");
+    }
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Left => f.write_str("the client left"),
+            Self::Closed(code) => write!(f, "closed with {code}"),
+            Self::Reset => f.write_str("reset"),
+            Self::Cut => f.write_str("cut in mid-frame"),
+            Self::Dead => f.write_str("dead until the client gave up"),
+            Self::Slow => f.write_str("the client read nothing for 30 s"),
+            Self::Refused(status) => write!(f, "the upgrade was answered with {status}"),
+            Self::Failed(why) => f.write_str(why),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! What the client says, and what it is answered.
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::Instant,
+};
+use tokio_tungstenite::tungstenite::Message;
+use tracing::{info, warn};
+
+use super::{Connection, Role};
+use crate::simulator::{
+    Observed,
+    advanced_trade::{self, Refusal, Request},
+};
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
+    pub(super) fn hear(&mut self, message: &Message) {
+        let text = match message {
+            Message::Text(text) => text.as_str(),
+            Message::Binary(_) => "",
+            _ => return,
+        };
+        let verdict = self.answer(text);
+        let accepted = verdict.is_ok();
+        let at = self.simulator.options.clock.now();
+        self.simulator.tell(&Observed::Subscribe { conn: self.number, text: text.to_owned(), at, accepted });
+        match verdict {
+            Ok(frames) => {
+                if let Role::Gathering(last) = &mut self.role {
+                    *last = Some(Instant::now());
+                }
+                self.send_unless_silent(frames);
+            }
+            Err(refusal) => {
+                warn!(conn = self.number, said = refusal.said(), "refused: {refusal}");
+                self.send_unless_silent(vec![advanced_trade::error(refusal.said())]);
+            }
+        }
+    }
+
+    fn answer(&mut self, text: &str) -> Result<Vec<String>, Refusal> {
+        let request = Request::read(text)?;
+        self.subscribed = true;
+        self.simulator.check(&request)?;
+        if request.subscribe && self.plan.refuses() {
+            return Err(Refusal::Fault);
+        }
+        let at = self.simulator.pace.now();
+        let mut market = self.simulator.market();
+        market.advance(at);
+        let frames = self.session.apply(&request, &market, at)?;
+        let what = if request.subscribe { "subscribed" } else { "unsubscribed" };
+        info!(conn = self.number, channel = request.channel.name, signed = request.is_signed(), "{what}");
+        Ok(frames)
+    }
+
+    fn send_unless_silent(&mut self, frames: Vec<String>) {
+        if !matches!(self.role, Role::Silent) {
+            self.outbox.extend(frames);
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! How faults are typed, and how they are told.
+
+use std::{
+    fmt,
+    str::FromStr,
+    sync::{Arc, atomic::AtomicU32},
+    time::Duration,
+};
+
+use super::{Fault, Rule, When};
+
+/// A fault that can not be had, with what there is.
+#[derive(Debug, PartialEq, Eq)]
+pub struct FaultError {
+    /// As it was typed.
+    pub given: String,
+    why: String,
+}
+
+/// What a drip brings when nothing else is said: a ticker frame each half second.
+const DRIP: u32 = 1_000;
+
+const KNOWN: &str = "close:CODE, reset, cut, silence, dead, garbage, hole, drip[:BYTES-A-SECOND], each with @3s or @n50 \
+                     (after 50 messages); holes:PROBABILITY, refuse:COUNT, 429[:SECONDS], 503[:SECONDS], mute, no-ack, \
+                     no-heartbeats, fragment, random:PER-MINUTE; before any of them connN: for the Nth connection only";
+
+impl FromStr for Rule {
+    type Err = FaultError;
+
+    fn from_str(text: &str) -> Result<Self, FaultError> {
+        let wrong = |why: String| FaultError { given: text.to_owned(), why };
+        let (connection, rest) = match text.strip_prefix("conn").and_then(|rest| rest.split_once(':')) {
+            Some((number, rest)) => (Some(number.parse().map_err(|_| wrong("connN: wants a number".into()))?), rest),
+            None => (None, text),
+        };
+        let (fault, when) = match rest.split_once('@') {
+            Some((fault, when)) => (fault, Some(read_when(when).map_err(&wrong)?)),
+            None => (rest, None),
+        };
+        let fault = read_fault(fault).map_err(&wrong)?;
+        if when.is_some() && !fault.is_momentary() {
+            return Err(wrong("it holds from the start and takes no @".into()));
+        }
+        let left = Arc::new(AtomicU32::new(if let Fault::Refuse(count) = fault { count } else { 0 }));
+        Ok(Self { connection, fault, when: when.unwrap_or(When::After(Duration::ZERO)), left })
+    }
+}
+
+fn read_fault(text: &str) -> Result<Fault, String> {
+    let (name, value) = text.split_once(':').map_or((text, None), |(name, value)| (name, Some(value)));
+    let fault = match (name, value) {
+        ("close", value) => Fault::Close(close_code(value.unwrap_or("1000"))?),
+        ("drip", value) => Fault::Drip(value.map_or(Ok(DRIP), number)?.max(1)),
+        ("429", value) => Fault::TooMany(value.map_or(Ok(1), number)?),
+        ("holes", Some(value)) => Fault::Holes(share(value)?),
+        ("refuse", value) => Fault::Refuse(value.map_or(Ok(1), number)?),
+        ("random", Some(value)) => Fault::Random(rate(value)?),
+        ("reset", None) => Fault::Reset,
+        ("cut", None) => Fault::Cut,
+        ("silence", None) => Fault::Silence,
+        ("dead", None) => Fault::Dead,
+        ("garbage", None) => Fault::Garbage,
+        ("hole", None) => Fault::Hole,
+        ("503", value) => Fault::Unavailable(value.map_or(Ok(1), number)?),
+        ("mute", None) => Fault::Mute,
+        ("no-ack", None) => Fault::NoAck,
+        ("no-heartbeats", None) => Fault::NoHeartbeats,
+        ("fragment", None) => Fault::Fragment,
+        _ => return Err(format!("there are {KNOWN}")),
+    };
+    Ok(fault)
+}
+
+fn read_when(text: &str) -> Result<When, String> {
+    if let Some(messages) = text.strip_prefix('n') {
+        return messages
+            .parse()
+            .map(When::Messages)
+            .map_err(|_| "@n wants a number of messages, as in @n50".to_owned());
+    }
+    humantime::parse_duration(text)
+        .map(When::After)
+        .map_err(|_| "@ wants a time, as in @3s, or a number of messages, as in @n50".to_owned())
+}
+
+/// The codes that may stand in a close frame (RFC 6455, 7.4): 1005, 1006 and 1015 may not.
+fn close_code(text: &str) -> Result<u16, String> {
+    let allowed = |code: &u16| matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999);
+    text.parse().ok().filter(allowed).ok_or_else(|| "close wants a code that may be sent, as in close:1001".to_owned())
+}
+
+fn number(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| format!("\"{text}\" is not a number"))
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let between = |share: &f64| (0.0..=1.0).contains(share);
+    text.parse().ok().filter(between).ok_or_else(|| "holes wants a probability from 0 to 1".to_owned())
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let possible = |rate: &f64| (0.0..=6_000.0).contains(rate);
+    text.parse()
+        .ok()
+        .filter(possible)
+        .ok_or_else(|| "random wants a number of faults a minute, as in random:2".to_owned())
+}
+
+impl fmt::Display for FaultError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no such fault \"{}\": {}", self.given, self.why)
+    }
+}
+
+impl std::error::Error for FaultError {}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Close(code) => write!(f, "close {code}"),
+            Self::Reset => f.write_str("reset"),
+            Self::Cut => f.write_str("cut in mid-frame"),
+            Self::Silence => f.write_str("silence, with pongs"),
+            Self::Dead => f.write_str("silence, without pongs"),
+            Self::Garbage => f.write_str("garbage"),
+            Self::Drip(bytes) => write!(f, "drip, {bytes} bytes a second"),
+            Self::Hole => f.write_str("a sequence hole"),
+            Self::Holes(probability) => write!(f, "sequence holes, {probability}"),
+            Self::Refuse(count) => write!(f, "refusal of {count} subscribes"),
+            Self::TooMany(seconds) => write!(f, "429 at the upgrade, Retry-After {seconds} s"),
+            Self::Unavailable(seconds) => write!(f, "503 at the upgrade, Retry-After {seconds} s"),
+            Self::Mute => f.write_str("acks and no data"),
+            Self::NoAck => f.write_str("no acks"),
+            Self::NoHeartbeats => f.write_str("no heartbeats"),
+            Self::Fragment => f.write_str("fragments"),
+            Self::Random(rate) => write!(f, "{rate} faults a minute"),
+        }
+    }
+}

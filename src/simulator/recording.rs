@@ -1,0 +1,218 @@
+//! A recording that is played back: its lines, byte for byte, and the pace at which they were sent.
+
+use std::{
+    fmt, fs, io,
+    io::{BufRead, BufReader, Read},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+/// Between two lines where no line says when it was sent.
+const EVEN: Duration = Duration::from_millis(50);
+
+/// As far into a line as the time of sending is looked for: the venue writes it second, after the channel.
+const LOOK: usize = 256;
+
+/// A file of messages, one a line, plain or compressed; it is read as it is played.
+#[derive(Debug)]
+pub struct Recording(Source);
+
+#[derive(Debug)]
+enum Source {
+    File(PathBuf),
+    /// What came through a pipe can not be opened again: it is held.
+    Held(Bytes),
+}
+
+/// A recording being played.
+pub struct Playback {
+    lines: Box<dyn BufRead + Send>,
+    first: Option<Timestamp>,
+    last: Duration,
+}
+
+/// One line and when it is due.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Its bytes, without the line break.
+    pub text: Bytes,
+    /// How long after the first one it was sent.
+    pub after: Duration,
+}
+
+/// A recording that can not be read.
+#[derive(Debug)]
+pub struct RecordingError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl Recording {
+    /// Opens `path`; "-" is standard input, read to its end. What is in a file is told by its first bytes, not its name.
+    ///
+    /// # Errors
+    /// When it can not be read, or has no line.
+    pub fn open(path: &Path) -> Result<Self, RecordingError> {
+        let wrong = |source| RecordingError { path: path.to_owned(), source };
+        let recording = if path == Path::new("-") {
+            let mut all = Vec::new();
+            io::stdin().lock().read_to_end(&mut all).map_err(wrong)?;
+            Self::held(all)
+        } else {
+            Self(Source::File(path.to_owned()))
+        };
+        match recording.play().and_then(|mut playback| playback.next_line()).map_err(wrong)? {
+            Some(_) => Ok(recording),
+            None => Err(wrong(io::Error::new(io::ErrorKind::UnexpectedEof, "there is no line in it"))),
+        }
+    }
+
+    /// Takes the bytes of a recording, plain or compressed.
+    #[must_use]
+    pub fn held(all: impl Into<Bytes>) -> Self {
+        Self(Source::Held(all.into()))
+    }
+
+    /// Plays it from its beginning.
+    ///
+    /// # Errors
+    /// When it can not be opened.
+    pub fn play(&self) -> io::Result<Playback> {
+        let lines = match &self.0 {
+            Source::File(path) => plain(BufReader::with_capacity(1 << 16, fs::File::open(path)?))?,
+            Source::Held(all) => plain(io::Cursor::new(all.clone()))?,
+        };
+        Ok(Playback { lines, first: None, last: Duration::ZERO })
+    }
+}
+
+impl Playback {
+    /// The next line; None at the end.
+    ///
+    /// # Errors
+    /// When the file can not be read on.
+    pub fn next_line(&mut self) -> io::Result<Option<Line>> {
+        let mut text = Vec::new();
+        if self.lines.read_until(b'\n', &mut text)? == 0 {
+            return Ok(None);
+        }
+        if text.last() == Some(&b'\n') {
+            text.pop();
+        }
+        let after = self.pace(&text);
+        Ok(Some(Line { text: text.into(), after }))
+    }
+
+    /// Never back: the venue's clocks do not agree to the microsecond, and its order is the order of sending.
+    fn pace(&mut self, line: &[u8]) -> Duration {
+        match (sent(line), self.first) {
+            (Some(sent), Some(first)) => {
+                let after = Duration::try_from(sent.duration_since(first)).unwrap_or_default();
+                self.last = self.last.max(after);
+            }
+            (Some(sent), None) => {
+                self.first = sent.checked_sub(jiff::SignedDuration::try_from(self.last).unwrap_or_default()).ok();
+            }
+            (None, Some(_)) => {}
+            (None, None) => self.last += EVEN,
+        }
+        self.last
+    }
+}
+
+/// When a line was sent, as its own `timestamp` says.
+fn sent(line: &[u8]) -> Option<Timestamp> {
+    const KEY: &[u8] = b"\"timestamp\":\"";
+    let head = &line[..line.len().min(LOOK)];
+    let value = &head[memchr::memmem::find(head, KEY)? + KEY.len()..];
+    let end = memchr::memchr(b'"', value)?;
+    std::str::from_utf8(&value[..end]).ok()?.parse().ok()
+}
+
+fn plain(mut from: impl BufRead + Send + 'static) -> io::Result<Box<dyn BufRead + Send>> {
+    const GZIP: &[u8] = &[0x1f, 0x8b];
+    const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
+    let start = from.fill_buf()?;
+    if start.starts_with(GZIP) {
+        Ok(Box::new(BufReader::new(flate2::bufread::MultiGzDecoder::new(from))))
+    } else if start.starts_with(ZSTD) {
+        Ok(Box::new(BufReader::new(zstd::stream::read::Decoder::with_buffer(from)?)))
+    } else {
+        Ok(Box::new(from))
+    }
+}
+
+impl fmt::Display for RecordingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the recording {} can not be played: {}", self.path.display(), self.source)
+    }
+}
+
+impl std::error::Error for RecordingError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    const PLAIN: &str = "{\"channel\":\"ticker\",\"timestamp\":\"2026-08-09T21:05:48.000000001Z\",\"sequence_num\":0}\n\
+                         {\"channel\":\"ticker\",\"timestamp\":\"2026-08-09T21:05:48.5Z\",\"sequence_num\":1}\n\
+                         {\"type\":\"error\"}\n\
+                         {\"channel\":\"ticker\",\"timestamp\":\"2026-08-09T21:05:47Z\",\"sequence_num\":2}";
+
+    fn all(recording: &Recording) -> Vec<Line> {
+        let mut playback = recording.play().expect("opens");
+        std::iter::from_fn(|| playback.next_line().expect("reads")).collect()
+    }
+
+    #[test]
+    fn lines_come_byte_for_byte_at_their_own_pace_and_never_back() {
+        let lines = all(&Recording::held(PLAIN));
+        assert_eq!(lines.iter().map(|line| &line.text[..]).collect::<Vec<_>>().join(&b'\n'), PLAIN.as_bytes());
+        let paces: Vec<_> = lines.iter().map(|line| line.after.as_nanos()).collect();
+        assert_eq!(paces, [0, 499_999_999, 499_999_999, 499_999_999]);
+    }
+
+    #[test]
+    fn lines_that_say_no_time_come_evenly() {
+        let lines = all(&Recording::held("{\"a\":1}\r\n\n{\"b\":2}\n"));
+        assert_eq!(
+            lines.iter().map(|line| &line.text[..]).collect::<Vec<_>>(),
+            [&b"{\"a\":1}\r"[..], b"", b"{\"b\":2}"]
+        );
+        assert_eq!(lines[2].after, lines[1].after + EVEN);
+    }
+
+    #[test]
+    fn gzip_and_zstd_are_known_by_their_first_bytes() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(PLAIN.as_bytes()).expect("compresses");
+        let gzip = gzip.finish().expect("compresses");
+        // Segments of a rotated tape are put one behind the other with cat.
+        let twice = [gzip.clone(), gzip].concat();
+        let zstd = zstd::encode_all(PLAIN.as_bytes(), 1).expect("compresses");
+        for (name, bytes, lines) in [("a", twice, 7), ("b", zstd, 4), ("c", PLAIN.into(), 4)] {
+            let path = folder.path().join(name);
+            fs::write(&path, bytes).expect("writes");
+            assert_eq!(all(&Recording::open(&path).expect("opens")).len(), lines, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_recording_that_can_not_be_played_is_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("tape.ndjson");
+        assert!(Recording::open(&path).expect_err("missing").to_string().contains("tape.ndjson"));
+        fs::write(&path, "").expect("writes");
+        assert!(Recording::open(&path).expect_err("empty").to_string().contains("no line"));
+    }
+}

@@ -1,0 +1,192 @@
+//! How each leg of each feed is, in one place: for the line that the service manager shows, and for its watchdog.
+
+use std::{
+    fmt::Write as _,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// A leg that promised to be heard of and was not is given this much more: the machine may be busy.
+const SLACK: Duration = Duration::from_secs(5);
+
+/// All legs, in the order of the configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Board(Arc<Mutex<Vec<Leg>>>);
+
+/// One leg's line on the board.
+#[derive(Clone, Debug)]
+pub struct Place {
+    board: Board,
+    index: usize,
+}
+
+#[derive(Debug)]
+struct Leg {
+    feed: Arc<str>,
+    state: State,
+    /// By when it will be heard of again; None while the output blocks it.
+    heard_by: Option<Instant>,
+}
+
+/// How a leg is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Not yet connected since the start.
+    Starting,
+    /// The venue delivers.
+    Recording {
+        /// The credentials are refused and public channels go on without them.
+        unsigned: bool,
+    },
+    /// Nothing is delivered.
+    Down {
+        /// Since when.
+        since: Instant,
+        /// Why, in a few words.
+        why: String,
+    },
+    /// The reader of the output takes nothing, and so do we.
+    Stalled {
+        /// Since when.
+        since: Instant,
+    },
+}
+
+impl Board {
+    /// Adds a leg.
+    #[must_use]
+    pub fn place(&self, feed: Arc<str>, now: Instant) -> Place {
+        let mut legs = self.legs();
+        legs.push(Leg { feed, state: State::Starting, heard_by: Some(now) });
+        Place { board: self.clone(), index: legs.len() - 1 }
+    }
+
+    /// Whether every leg was heard of when it said it would be, or is blocked by the output and says so.
+    #[must_use]
+    pub fn is_alive(&self, now: Instant) -> bool {
+        self.legs().iter().all(|leg| leg.heard_by.is_none_or(|by| now <= by + SLACK))
+    }
+
+    /// Whether every leg delivers.
+    #[must_use]
+    pub fn is_delivering(&self) -> bool {
+        self.legs().iter().all(|leg| matches!(leg.state, State::Recording { .. }))
+    }
+
+    /// Whether any leg delivers.
+    #[must_use]
+    pub fn is_any_delivering(&self) -> bool {
+        self.legs().iter().any(|leg| matches!(leg.state, State::Recording { .. }))
+    }
+
+    /// One line that says how each feed is, the worst of its legs speaking for it.
+    #[must_use]
+    pub fn line(&self, now: Instant) -> String {
+        let mut line = String::new();
+        for feed in self.legs().chunk_by(|a, b| a.feed == b.feed) {
+            if !line.is_empty() {
+                line.push_str("; ");
+            }
+            let Some(worst) = feed.iter().max_by_key(|leg| leg.state.badness()) else { continue };
+            let _ = write!(line, "{} {}", worst.feed, worst.state.words(now));
+            if feed.len() > 1 {
+                let well = feed.iter().filter(|leg| matches!(leg.state, State::Recording { .. })).count();
+                let _ = write!(line, " ({well} of {} connections deliver)", feed.len());
+            }
+        }
+        line
+    }
+
+    fn legs(&self) -> MutexGuard<'_, Vec<Leg>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// Says how the leg is.
+    pub fn is(&self, state: State) {
+        self.board.legs()[self.index].state = state;
+    }
+
+    /// Promises to be heard of again by then.
+    pub fn heard_by(&self, at: Instant) {
+        self.board.legs()[self.index].heard_by = Some(at);
+    }
+
+    /// The leg has stopped, as it was told to.
+    pub fn retire(&self) {
+        self.board.legs()[self.index].heard_by = None;
+    }
+
+    /// The output blocks; the state before that.
+    #[must_use]
+    pub fn stalls(&self, now: Instant) -> State {
+        let leg = &mut self.board.legs()[self.index];
+        leg.heard_by = None;
+        std::mem::replace(&mut leg.state, State::Stalled { since: now })
+    }
+}
+
+impl State {
+    fn badness(&self) -> u8 {
+        match self {
+            Self::Recording { unsigned: false } => 0,
+            Self::Recording { unsigned: true } => 1,
+            Self::Starting => 2,
+            Self::Stalled { .. } => 3,
+            Self::Down { .. } => 4,
+        }
+    }
+
+    fn words(&self, now: Instant) -> String {
+        match self {
+            Self::Starting => "connecting".into(),
+            Self::Recording { unsigned: false } => "recording".into(),
+            Self::Recording { unsigned: true } => "recording public channels, credentials refused".into(),
+            Self::Down { since, why } => format!("DOWN {}: {why}", short(now.duration_since(*since))),
+            Self::Stalled { since } => {
+                format!("blocked {} by a reader of the output that takes nothing", short(now.duration_since(*since)))
+            }
+        }
+    }
+}
+
+/// "14 m": a duration in its largest unit.
+fn short(duration: Duration) -> String {
+    match duration.as_secs() {
+        seconds @ 0..60 => format!("{seconds} s"),
+        seconds @ 60..3600 => format!("{} m", seconds / 60),
+        seconds => format!("{} h {} m", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leg_that_is_not_heard_of_is_not_alive_unless_the_output_blocks_it() {
+        let (board, now) = (Board::default(), Instant::now());
+        let place = board.place("tickers".into(), now);
+        place.heard_by(now + Duration::from_secs(10));
+        assert!(board.is_alive(now + Duration::from_secs(15)));
+        assert!(!board.is_alive(now + Duration::from_secs(16)), "the watchdog must bite");
+        let _ = place.stalls(now);
+        assert!(board.is_alive(now + Duration::from_secs(3600)), "a reader that stalls is no hang of ours");
+        assert_eq!(
+            board.line(now + Duration::from_secs(90)),
+            "tickers blocked 1 m by a reader of the output that takes nothing"
+        );
+    }
+
+    #[test]
+    fn the_worst_leg_speaks_for_a_feed() {
+        let (board, now) = (Board::default(), Instant::now());
+        let (a, b, c) = (board.place("x".into(), now), board.place("x".into(), now), board.place("y".into(), now));
+        a.is(State::Recording { unsigned: false });
+        b.is(State::Down { since: now, why: "lost".into() });
+        c.is(State::Recording { unsigned: false });
+        let line = board.line(now + Duration::from_secs(840));
+        assert_eq!(line, "x DOWN 14 m: lost (1 of 2 connections deliver); y recording");
+    }
+}

@@ -1,0 +1,227 @@
+//! Coinbase Advanced Trade: one channel a message, hex HMAC or a CDP token, one sequence a connection.
+//!
+//! Sources: docs.cdp.coinbase.com, Advanced Trade, WebSocket overview and channels; sizes and cadences from a recorded
+//! session of 2026-08-09.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::{Arrival, Channel, Kind, Message, Product, Products, Reason, Subscribe, Venue};
+use crate::auth::{Credentials, Signer, Stamp};
+
+/// Market data. Signing in is optional here, and allowed.
+pub static MARKET: Venue = Venue {
+    name: "advanced-trade",
+    url: "wss://advanced-trade-ws.coinbase.com",
+    rest: "https://api.coinbase.com",
+    channels: CHANNELS,
+    subscribe_within: Duration::from_secs(5),
+    messages,
+    write,
+    read,
+    words: &[
+        ("authentication failure", Reason::Credentials),
+        ("unauthorized", Reason::Credentials),
+        ("rate limit", Reason::TooFast),
+        ("too many", Reason::TooMuch),
+    ],
+};
+
+/// Orders and balances of one's own; carries no market data.
+pub static USER: Venue = Venue {
+    name: "advanced-trade-user",
+    url: "wss://advanced-trade-ws-user.coinbase.com",
+    channels: USER_CHANNELS,
+    ..MARKET
+};
+
+const HEARTBEATS: Channel = Channel { heartbeat: true, ..public("heartbeats", Products::None, 240, 18_000_000) };
+const USER_ORDERS: Channel = Channel { private: true, ..public("user", Products::Optional, 100_000, 10_000_000) };
+const FUTURES: Channel =
+    Channel { private: true, ..public("futures_balance_summary", Products::None, 2_000, 10_000_000) };
+
+/// Undocumented and measured on 2026-09-07: the 31st level2 product is refused, and often all with it.
+const LEVEL2_PRODUCTS: usize = 30;
+
+static CHANNELS: &[Channel] = &[
+    HEARTBEATS,
+    public("candles", Products::Required, 15_000, 20_000_000),
+    public("status", Products::Required, 1_000_000, 5_000_000),
+    public("ticker", Products::Required, 460, 260_000_000),
+    public("ticker_batch", Products::Required, 460, 8_000_000),
+    Channel { per_connection: Some(LEVEL2_PRODUCTS), ..public("level2", Products::Required, 5_100_000, 3_000_000_000) },
+    public("market_trades", Products::Required, 14_000, 50_000_000),
+    USER_ORDERS,
+    FUTURES,
+];
+
+static USER_CHANNELS: &[Channel] = &[HEARTBEATS, USER_ORDERS, FUTURES];
+
+const fn public(name: &'static str, products: Products, longest_line: u64, bytes_a_day: u64) -> Channel {
+    Channel { name, private: false, heartbeat: false, products, per_connection: None, longest_line, bytes_a_day }
+}
+
+fn messages(channels: &[&'static Channel], products: &[Product]) -> Vec<Subscribe> {
+    let one = |channel: &&'static Channel| Subscribe {
+        channels: vec![channel],
+        products: if channel.products == Products::None { Vec::new() } else { products.to_vec() },
+    };
+    channels.iter().map(one).collect()
+}
+
+fn write(subscribe: &Subscribe, signed: Option<(&Credentials, &Stamp)>) -> Message {
+    let channel = subscribe.channels[0].name;
+    let mut text = Map::new();
+    text.insert("type".into(), json!("subscribe"));
+    text.insert("product_ids".into(), subscribe.products.iter().map(Product::as_str).collect());
+    text.insert("channel".into(), json!(channel));
+    let mut prehash = None;
+    if let Some((credentials, stamp)) = signed {
+        match credentials.signer() {
+            Signer::Jwt(key) => {
+                text.insert("jwt".into(), json!(key.token(credentials.key(), None, stamp)));
+            }
+            Signer::Hmac(key) => {
+                let timestamp = stamp.unix.to_string();
+                let signed = prehash_of(&timestamp, channel, &subscribe.products);
+                text.insert("api_key".into(), json!(credentials.key()));
+                text.insert("signature".into(), json!(hex::encode(key.sign(&signed))));
+                text.insert("timestamp".into(), json!(timestamp));
+                prehash = Some(signed);
+            }
+        }
+    }
+    Message { text: Value::Object(text).to_string(), prehash }
+}
+
+/// timestamp + channel + products joined by commas, in the order of the message.
+#[must_use]
+pub fn prehash_of(timestamp: &str, channel: &str, products: &[Product]) -> String {
+    let products: Vec<_> = products.iter().map(Product::as_str).collect();
+    format!("{timestamp}{channel}{}", products.join(","))
+}
+
+/// What `read` looks at; the events of a data message, megabytes at times, are stepped over.
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    channel: Option<std::borrow::Cow<'a, str>>,
+    sequence_num: Option<u64>,
+    #[serde(rename = "type", borrow)]
+    kind: Option<std::borrow::Cow<'a, str>>,
+    #[serde(borrow)]
+    message: Option<std::borrow::Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct Ack {
+    events: Vec<Subscriptions>,
+}
+
+#[derive(Deserialize)]
+struct Subscriptions {
+    subscriptions: std::collections::BTreeMap<String, Vec<String>>,
+}
+
+fn read(message: &[u8]) -> Arrival {
+    let head = head(message);
+    let Ok(envelope) = serde_json::from_slice::<Envelope>(head.as_deref().unwrap_or(message)) else {
+        return Arrival { kind: Kind::Data(None), sequence: None };
+    };
+    let kind = match envelope.channel.as_deref() {
+        Some("subscriptions") => Kind::Ack(accepted(message)),
+        Some("heartbeats") => Kind::Heartbeat,
+        // The one channel whose messages go by another name than its subscribe.
+        Some("l2_data") => Kind::Data(MARKET.channel("level2")),
+        Some(name) => Kind::Data(MARKET.channel(name)),
+        None if envelope.kind.as_deref() == Some("error") => {
+            Kind::Refusal(envelope.message.map_or_else(String::new, std::borrow::Cow::into_owned))
+        }
+        None => Kind::Data(None),
+    };
+    Arrival { kind, sequence: envelope.sequence_num }
+}
+
+/// The envelope without its events: the venue writes them last, and a level2 snapshot is five megabytes of them. None
+/// where they do not stand last or what precedes them is not flat; then all of it is parsed.
+fn head(message: &[u8]) -> Option<Vec<u8>> {
+    /// The longest envelope seen is 140 bytes.
+    const LOOK: usize = 512;
+    let start = &message[..message.len().min(LOOK)];
+    let events = memchr::memmem::find(start, b",\"events\":[")?;
+    let flat = memchr::memchr2(b'[', b'{', start.get(1..events)?).is_none();
+    (flat && start[0] == b'{').then(|| [&start[..events], b"}"].concat())
+}
+
+fn accepted(message: &[u8]) -> Vec<(String, Vec<String>)> {
+    let Ok(ack) = serde_json::from_slice::<Ack>(message) else { return Vec::new() };
+    ack.events.into_iter().flat_map(|event| event.subscriptions).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signs_as_its_vectors_say() {
+        // Known answers, computed with Python's hmac.
+        let secret = crate::auth::hmac::Key::new("M4009eFnOoPwhNoMwJlsAHgIgleGVFPl");
+        for (prehash, signature) in [
+            ("1660838876level2ETH-USD,ETH-EUR", "0fae257719c75433e24bada2e45296d56de5e054c9e557a885643a70e868c679"),
+            ("1700000000ticker_batchBTC-USD", "4a6f018d320161b7280017814f955fe759c759359718f52f35ff86106d481c87"),
+            ("1700000000heartbeats", "8dae28a11c3fa1efe140503c0864e229aa9b9709ce203703d71fac58411f4f95"),
+            (
+                "1700000000ticker_batchETH-USD,BTC-USD",
+                "42b8443ae9d5c336a4130b241ccc6cc7bd68b022c0416bc87aec35d75674738c",
+            ),
+            ("1700000000userBTC-USD", "a9a71d8cbd5e681f69bc75f57333bb5a8ae2bda1de0930165f2fec9dbcd641a0"),
+        ] {
+            let (timestamp, rest) = prehash.split_at(10);
+            let channel =
+                MARKET.channels.iter().rev().find(|channel| rest.starts_with(channel.name)).expect("a channel");
+            let products: Vec<_> = rest[channel.name.len()..]
+                .split(',')
+                .filter(|id| !id.is_empty())
+                .map(|id| Product::parse(id).expect(id))
+                .collect();
+            assert_eq!(prehash_of(timestamp, channel.name, &products), prehash);
+            assert_eq!(hex::encode(secret.sign(prehash)), signature, "{prehash}");
+        }
+    }
+
+    #[test]
+    fn reads_what_the_venue_sends() {
+        let snapshot = br#"{"channel":"l2_data","client_id":"","timestamp":"2026-08-09T21:05:48Z","sequence_num":7,"events":[{"type":"snapshot"}]}"#;
+        assert_eq!(read(snapshot), Arrival { kind: Kind::Data(MARKET.channel("level2")), sequence: Some(7) });
+        let ack =
+            br#"{"channel":"subscriptions","sequence_num":2,"events":[{"subscriptions":{"ticker":["BTC-USD"]}}]}"#;
+        assert_eq!(
+            read(ack),
+            Arrival { kind: Kind::Ack(vec![("ticker".into(), vec!["BTC-USD".into()])]), sequence: Some(2) }
+        );
+        let refusal = br#"{"type":"error","message":"authentication failure"}"#;
+        assert_eq!(read(refusal), Arrival { kind: Kind::Refusal("authentication failure".into()), sequence: None });
+        let reordered = br#"{"events":[{"channel":"x"}],"sequence_num":3,"channel":"heartbeats"}"#;
+        assert_eq!(read(reordered), Arrival { kind: Kind::Heartbeat, sequence: Some(3) });
+        for odd in [&b"not json"[..], b"", b"[1]", b"{}", b"{\"channel\":null}", b",\"events\":["] {
+            assert_eq!(read(odd).kind, Kind::Data(None), "{odd:?}");
+        }
+    }
+
+    #[test]
+    fn spreads_level2_over_connections() {
+        let products: Vec<_> = (0..65).map(|i| Product::parse(&format!("P{i}-USD")).expect("spelt right")).collect();
+        let channel = |name| MARKET.channel(name).expect("a channel");
+        let legs = MARKET.legs(&[channel("level2"), channel("ticker_batch")], &products);
+        let level2: Vec<_> =
+            legs.iter().flatten().filter(|s| s.channels[0].name == "level2").map(|s| s.products.len()).collect();
+        assert_eq!(level2, [30, 30, 5]);
+        assert!(legs.iter().all(|leg| leg[0].channels[0].name == "heartbeats"));
+        assert_eq!(
+            legs[0].iter().find(|s| s.channels[0].name == "ticker_batch").expect("on the first").products.len(),
+            65
+        );
+    }
+}

@@ -1,0 +1,410 @@
+//! The real binary against its own exchange, over real sockets: what is promised to those who run it.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    os::unix::{fs::PermissionsExt, net::UnixDatagram},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio},
+    time::Duration,
+};
+
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    fs::inotify,
+    process::{Pid, Signal, kill_process},
+};
+
+const KEY_NAME: &str =
+    "organizations/00000000-1111-2222-3333-444444444444/apiKeys/55555555-6666-7777-8888-999999999999";
+
+/// A process that does not outlive its test.
+struct Running(Child);
+
+impl Running {
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.0), signal).expect("alive");
+    }
+
+    fn wait(&mut self) -> ExitStatus {
+        self.0.wait().expect("ends")
+    }
+
+    fn out(&mut self) -> BufReader<ChildStdout> {
+        BufReader::new(self.0.stdout.take().expect("piped"))
+    }
+
+    fn stderr(&mut self) -> String {
+        let mut text = String::new();
+        self.0.stderr.take().expect("piped").read_to_string(&mut text).expect("UTF-8");
+        text
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A folder with a key file and a configuration, and the processes that use them.
+struct Scene {
+    folder: tempfile::TempDir,
+    secret: String,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key");
+        let secret = STANDARD.encode(pair.to_pkcs8v1().expect("DER").as_ref());
+        let scene = Self { folder, secret };
+        let json = serde_json::json!({ "name": KEY_NAME, "privateKey": scene.secret });
+        scene.file("cdp_api_key.json", json.to_string().as_bytes());
+        scene
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.path(name);
+        fs::write(&path, bytes).expect("writes");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("is ours");
+        path
+    }
+
+    fn config(&self, url: &str, channels: &[&str], more: &str) -> PathBuf {
+        let text = format!(
+            "{more}\n[[feed]]\nname = \"tickers\"\nvenue = \"advanced-trade\"\nurl = \"{url}\"\nchannels = {channels:?}\n\
+             products = [\"BTC-USD\", \"ETH-USD\"]\ncredentials = \"main\"\n[credentials.main]\nkey_file = \"cdp_api_key.json\"\n"
+        );
+        self.file("config.toml", text.as_bytes())
+    }
+
+    fn tickerd(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tickerd"));
+        command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
+        command.env_clear().stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// An exchange that knows our key; the lines it prints: URL, and certificate with --tls.
+    fn exchange(&self, arguments: &[&str]) -> (Running, String, String) {
+        let config = self.config("wss://127.0.0.1:1", &["ticker_batch"], "");
+        let mut command = self.tickerd(&["simulator", "-c", config.to_str().expect("UTF-8")]);
+        let mut exchange = Running(command.args(arguments).stderr(Stdio::null()).spawn().expect("starts"));
+        let mut lines = exchange.out().lines();
+        let mut line = || lines.next().expect("a line").expect("UTF-8");
+        let url = line();
+        let certificate = if arguments.contains(&"--tls") { line() } else { String::new() };
+        (exchange, url, certificate)
+    }
+
+    fn run(&self, arguments: &[&str]) -> Running {
+        Running(self.tickerd(arguments).spawn().expect("starts"))
+    }
+
+    fn output(&self, arguments: &[&str]) -> Output {
+        self.tickerd(arguments).output().expect("runs")
+    }
+}
+
+fn lines(reader: &mut impl BufRead, count: usize) -> Vec<String> {
+    reader.lines().take(count).map(|line| line.expect("UTF-8")).collect()
+}
+
+fn peak_kb(process: &Running) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", process.0.id())).expect("alive");
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("VmHWM");
+    line.split_whitespace().nth(1).expect("a number").parse().expect("a number")
+}
+
+/// The genuine session where it is at hand, and a made one with a message of five megabytes everywhere.
+fn recordings(scene: &Scene) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut made = Vec::new();
+    for number in 0..2_000 {
+        let body = "9".repeat(if number == 700 { 5_000_000 } else { 300 + number % 70 });
+        let channel = ["heartbeats", "ticker_batch", "l2_data"][number % 3];
+        writeln!(
+            made,
+            "{{\"channel\":\"{channel}\",\"timestamp\":\"2026-08-09T21:05:48.{number:09}Z\",\"sequence_num\":{number},\"events\":[\"{body}\"]}}"
+        )
+        .expect("memory");
+    }
+    let mut all = vec![(scene.file("made.ndjson", &made), made)];
+    let genuine = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/at_session_20260809_all.ndjson.gz");
+    if let Ok(packed) = fs::read(&genuine) {
+        let mut bytes = Vec::new();
+        flate2::read::GzDecoder::new(&packed[..]).read_to_end(&mut bytes).expect("gzip");
+        all.push((genuine, bytes));
+    } else {
+        let _ = writeln!(std::io::stderr(), "skipped: the genuine session is not here");
+    }
+    all
+}
+
+/// `ccxt#23597`, `Coinbase.AdvancedTrade#12`, `hummingbot PR#7220`: snapshots of megabytes broke clients, or were split over
+/// lines (websocat). Here TCP writes are cut at random, messages come in fragments, with pings between them.
+#[test]
+fn a_recorded_session_over_tls_is_recorded_byte_for_byte() {
+    let scene = Scene::new();
+    for (recording, bytes) in recordings(&scene) {
+        let recording = recording.to_str().expect("UTF-8");
+        let (_exchange, url, certificate) =
+            scene.exchange(&["--tls", "--speed", "max", "--fault", "fragment", "--recording", recording]);
+        let channels = ["ticker_batch", "ticker", "level2", "market_trades", "candles"];
+        let more = format!("[tls]\nca_file = \"{certificate}\"\n[output]\npath = \"tape.ndjson\"\n");
+        scene.config(&url, &channels, &more);
+        let count = lines_in(&bytes);
+        let mut run = scene.run(&["run", "-c", "config.toml"]);
+        let tape = scene.path("tape.ndjson");
+        await_lines(&tape, count);
+        let peak = peak_kb(&run);
+        run.signal(Signal::TERM);
+        assert!(run.wait().success(), "{}", run.stderr());
+        let written = fs::read(&tape).expect("a tape");
+        assert!(written.starts_with(&bytes), "{recording}: the tape is not the recording");
+        assert!(peak < 100_000, "{peak} kB");
+        fs::remove_file(&tape).expect("ours");
+    }
+}
+
+/// Waits, as `tail -F` does, until the file has so many lines.
+fn await_lines(path: &Path, count: usize) {
+    let watch = inotify::init(inotify::CreateFlags::CLOEXEC).expect("inotify");
+    let folder = path.parent().expect("a folder");
+    inotify::add_watch(&watch, folder, inotify::WatchFlags::MODIFY | inotify::WatchFlags::CREATE).expect("a watch");
+    let deadline = Timespec { tv_sec: 60, tv_nsec: 0 };
+    while fs::read(path).map_or(0, |bytes| lines_in(&bytes)) < count {
+        let changed = poll(&mut [PollFd::new(&watch, PollFlags::IN)], Some(&deadline)).expect("polls");
+        assert!(changed > 0, "{} has no {count} lines after a minute without a change", path.display());
+        rustix::io::read(&watch, &mut [0; 4096]).expect("reads");
+    }
+}
+
+fn lines_in(bytes: &[u8]) -> usize {
+    memchr::memchr_iter(b'\n', bytes).count()
+}
+
+#[test]
+fn records_to_a_pipe_and_ends_with_its_reader() {
+    let scene = Scene::new();
+    let (_exchange, url, _) = scene.exchange(&["--speed", "20"]);
+    scene.config(&url, &["ticker_batch"], "[output]\nrecord = \"envelope\"\n");
+    let mut run = scene.run(&["run", "-c", "config.toml"]);
+    let mut reader = run.out();
+    let seen = lines(&mut reader, 20);
+    let connected: serde_json::Value = serde_json::from_str(&seen[0]).expect("JSON");
+    assert_eq!(
+        (&connected["event"], &connected["n"], &connected["data"]["url"]),
+        (&"connected".into(), &0.into(), &url.into())
+    );
+    assert!(seen.iter().any(|line| line.contains("\"msg\":{\"channel\":\"ticker_batch\"")));
+    drop(reader);
+    assert!(run.wait().success(), "by hand a reader that has seen enough is a good end");
+    assert!(run.stderr().contains("the reader of stdout went away"));
+}
+
+#[test]
+fn lines_end_a_run_exactly() {
+    let scene = Scene::new();
+    let (_exchange, url, _) = scene.exchange(&["--speed", "20"]);
+    let arguments = ["run", "--channel", "ticker_batch", "--product", "BTC-USD", "--url", &url, "--lines", "7"];
+    let output = scene.output(&arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(lines_in(&output.stdout), 7);
+    for line in String::from_utf8(output.stdout).expect("UTF-8").lines() {
+        serde_json::from_str::<serde_json::Value>(line).expect("JSON");
+    }
+}
+
+#[test]
+fn the_demo_shows_a_cut_a_fresh_signature_and_nothing_missed() {
+    let output = Scene::new().output(&["demo", "--lines", "50"]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    let records = String::from_utf8(output.stdout).expect("UTF-8");
+    assert_eq!(records.lines().count(), 50);
+    for channel in ["\"channel\":\"ticker_batch\"", "\"channel\":\"heartbeats\""] {
+        assert!(records.contains(channel), "{channel}");
+    }
+    for word in ["cut: ", "signed afresh at timestamp", "0 missed", "next: tickerd"] {
+        assert!(told.contains(word), "{word}: {told}");
+    }
+}
+
+/// The promise that a secret reaches nothing: not at the most talkative level, not in an error, not in a title.
+/// (alpaca-rs#75, binance-connector-js#561; Lean and tiagosiebler/coinbase-api log the token, waifu-capital the key.)
+#[test]
+fn no_secret_signature_or_token_is_seen_anywhere() {
+    let scene = Scene::new();
+    let (_exchange, url, certificate) = scene.exchange(&["--tls", "--speed", "20", "--fault", "conn1:close:1001@n5"]);
+    let more = format!("[tls]\nca_file = \"{certificate}\"\n[output]\nrecord = \"envelope\"\n");
+    scene.config(&url, &["ticker_batch", "user"], &more);
+    let mut run = scene.run(&["run", "-vv", "-c", "config.toml"]);
+    let mut reader = run.out();
+    let mut seen = lines(&mut reader, 60).join("\n");
+    seen.push_str(&fs::read_to_string(format!("/proc/{}/cmdline", run.0.id())).expect("alive"));
+    run.signal(Signal::TERM);
+    reader.read_to_string(&mut seen).expect("UTF-8");
+    assert!(run.wait().success());
+    seen.push_str(&run.stderr());
+    assert!(seen.contains("\"user\"") && seen.contains("disconnected"), "it did happen");
+    // Tokens begin with the base64 of `{"alg"`, whatever is in them.
+    for canary in [&scene.secret[..], &scene.secret[40..60], "eyJhbGci", "privateKey", "\"jwt\"", "signature\":\""] {
+        assert!(!seen.contains(canary), "{canary} was seen");
+    }
+
+    // And a broken key is named without being shown.
+    let broken = scene.secret[..100].to_owned();
+    let json = serde_json::json!({ "name": KEY_NAME, "privateKey": broken });
+    scene.file("cdp_api_key.json", json.to_string().as_bytes());
+    let output = scene.output(&["run", "-vv", "-c", "config.toml"]);
+    assert_eq!(output.status.code(), Some(78));
+    let told = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+    assert!(
+        !broken.as_bytes().windows(12).any(|part| told.contains(std::str::from_utf8(part).expect("ASCII"))),
+        "{told}"
+    );
+}
+
+/// A service manager that listens on a socket of ours.
+struct Manager(UnixDatagram, PathBuf);
+
+impl Manager {
+    fn new(scene: &Scene) -> Self {
+        let path = scene.path("notify");
+        let socket = UnixDatagram::bind(&path).expect("a socket");
+        socket.set_read_timeout(Some(Duration::from_secs(30))).expect("a deadline");
+        Self(socket, path)
+    }
+
+    /// The next message that contains `word`.
+    fn hears(&self, word: &str) -> String {
+        let mut buffer = [0; 4096];
+        loop {
+            let length = self.0.recv(&mut buffer).unwrap_or_else(|error| panic!("never heard {word}: {error}"));
+            let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            if text.contains(word) {
+                return text;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_service_manager_hears_ready_status_reloading_stopping_and_the_watchdog() {
+    let scene = Scene::new();
+    let (_exchange, url, _) = scene.exchange(&["--speed", "20"]);
+    let config = scene.config(&url, &["ticker_batch"], "[output]\npath = \"tape.ndjson\"\n");
+    let manager = Manager::new(&scene);
+    let mut command = scene.tickerd(&["run", "-c", "config.toml"]);
+    command.env("NOTIFY_SOCKET", &manager.1).env("WATCHDOG_USEC", "200000");
+    let mut run = Running(command.spawn().expect("starts"));
+    manager.hears("READY=1");
+    manager.hears("STATUS=tickers recording");
+    manager.hears("WATCHDOG=1");
+
+    // logrotate: the file is moved, HUP opens a new one, and the configuration is looked at again.
+    await_lines(&scene.path("tape.ndjson"), 5);
+    fs::rename(scene.path("tape.ndjson"), scene.path("tape.1")).expect("moves");
+    let text = fs::read_to_string(&config).expect("reads");
+    fs::write(&config, text.replace("\"ticker_batch\"", "\"ticker\"")).expect("writes");
+    run.signal(Signal::HUP);
+    assert!(manager.hears("RELOADING=1").contains("MONOTONIC_USEC="));
+    manager.hears("READY=1");
+    await_lines(&scene.path("tape.ndjson"), 5);
+
+    run.signal(Signal::TERM);
+    manager.hears("STOPPING=1");
+    assert!(run.wait().success());
+    assert!(run.stderr().contains("feed.tickers"), "the key that needs a restart is named");
+    let mut all = fs::read(scene.path("tape.1")).expect("reads");
+    all.extend(fs::read(scene.path("tape.ndjson")).expect("reads"));
+    let numbers: Vec<u64> = String::from_utf8(all)
+        .expect("UTF-8")
+        .lines()
+        .map(|line| {
+            serde_json::from_str::<serde_json::Value>(line).expect("JSON")["sequence_num"].as_u64().expect("a number")
+        })
+        .collect();
+    assert!(numbers.windows(2).all(|two| two[1] == two[0] + 1), "nothing was lost between the files: {numbers:?}");
+}
+
+/// A stalled reader fills the pipe and the queue; then the socket is not read. The watchdog goes on, STATUS says why, memory
+/// stays within bounds, and the drain of a reader that never comes back ends with 74 and a count.
+#[test]
+fn a_reader_that_stalls_blocks_the_feed_and_not_the_watchdog() {
+    let scene = Scene::new();
+    let (_exchange, url, _) = scene.exchange(&["--speed", "max", "--product", "BTC-USD,ETH-USD"]);
+    scene.config(
+        &url,
+        &["ticker", "level2", "market_trades"],
+        "[output]\nqueue = \"4MiB\"\n[service]\ndrain = \"1s\"\n",
+    );
+    let manager = Manager::new(&scene);
+    let mut command = scene.tickerd(&["run", "-c", "config.toml"]);
+    command.env("NOTIFY_SOCKET", &manager.1).env("WATCHDOG_USEC", "200000");
+    let mut run = Running(command.spawn().expect("starts"));
+    manager.hears("STATUS=tickers blocked");
+    for _ in 0..5 {
+        manager.hears("WATCHDOG=1");
+    }
+    assert!(peak_kb(&run) < 60_000, "{} kB", peak_kb(&run));
+    run.signal(Signal::TERM);
+    assert_eq!(run.wait().code(), Some(74));
+    assert!(run.stderr().contains("received and not written"));
+}
+
+#[test]
+fn exit_codes_are_those_of_the_contract() {
+    let scene = Scene::new();
+    assert_eq!(scene.output(&["run", "--colour"]).status.code(), Some(64));
+    assert_eq!(scene.output(&["--version"]).status.code(), Some(0));
+    assert_eq!(scene.output(&["run"]).status.code(), Some(78), "no configuration");
+    scene.file("config.toml", b"[[feed]]\nname = \"x\"\nchanels = [\"ticker\"]\n");
+    let output = scene.output(&["check"]);
+    assert_eq!(output.status.code(), Some(78));
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("config.toml:3") && told.contains("channels"), "{told}");
+
+    let arguments =
+        ["run", "--channel", "ticker", "--product", "BTC-USD", "--url", "ws://127.0.0.1:1", "--seconds", "0.2"];
+    assert_eq!(scene.output(&arguments).status.code(), Some(0), "an exchange that is down is no failure of ours");
+    let mut full = scene.tickerd(&["demo", "--lines", "3"]);
+    let full = full.stdout(fs::File::create("/dev/full").expect("a device")).output().expect("runs");
+    assert_eq!(full.status.code(), Some(74));
+    let told = String::from_utf8_lossy(&full.stderr);
+    assert!(told.contains("No space left") && told.contains("not written"), "{told}");
+}
+
+/// journald cuts lines at 48 KiB and drops bursts: records never go there.
+#[test]
+fn stdout_that_is_the_journal_is_refused() {
+    let scene = Scene::new();
+    let journal = fs::File::create(scene.path("journal")).expect("a file");
+    let stat = rustix::fs::fstat(&journal).expect("stat");
+    let mut command =
+        scene.tickerd(&["run", "--channel", "ticker", "--product", "BTC-USD", "--url", "ws://127.0.0.1:1"]);
+    command.env("JOURNAL_STREAM", format!("{}:{}", stat.st_dev, stat.st_ino)).stdout(journal);
+    let output = command.output().expect("runs");
+    assert_eq!(output.status.code(), Some(78));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("output.path"));
+}
+
+/// coinbase-advanced-py verifies no certificate; we refuse one that nobody vouches for, and say so.
+#[test]
+fn a_certificate_that_nobody_vouches_for_is_refused() {
+    let scene = Scene::new();
+    let (_exchange, url, _) = scene.exchange(&["--tls"]);
+    let arguments = ["run", "--channel", "ticker", "--product", "BTC-USD", "--url", &url, "--seconds", "2"];
+    let output = scene.output(&arguments);
+    assert!(output.stdout.is_empty());
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("TLS with 127.0.0.1") && told.contains("certificate"), "{told}");
+}

@@ -1,0 +1,316 @@
+//! Hours of trouble in simulated time: what the socket delivered is in the output, in order, once.
+
+mod stage;
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt::Write as _,
+    io::Cursor,
+    sync::{Arc, Mutex},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use serde_json::Value;
+use stage::{Plot, Seen, Shared, cdp_key, hmac_key, start};
+use tickerd::{
+    auth::jwt::Claims,
+    clock::Clock,
+    record::Line,
+    session::IfRefused,
+    simulator::{Faults, Recording},
+};
+use tokio::time::sleep;
+use tokio_tungstenite::tungstenite::{Message, WebSocket, protocol::Role};
+
+/// What a connection's bytes held, decoded apart from the connection that read them.
+fn decoded(tape: &Mutex<Vec<u8>>) -> Vec<Line> {
+    let bytes = tape.lock().expect("whole").clone();
+    let head = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("an upgrade") + 4;
+    let config = tickerd::net::config();
+    let mut socket = WebSocket::from_raw_socket(Deaf(Cursor::new(bytes[head..].to_vec())), Role::Client, Some(config));
+    let mut lines = Vec::new();
+    while let Ok(message) = socket.read() {
+        match message {
+            Message::Text(text) => lines.push(Line::from_text(text)),
+            Message::Binary(bytes) => lines.push(Line::from_binary(&bytes)),
+            _ => {}
+        }
+    }
+    lines
+}
+
+/// Reads from memory; what is said to it is lost.
+struct Deaf(Cursor<Vec<u8>>);
+
+impl std::io::Read for Deaf {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        self.0.read(buf)
+    }
+}
+
+impl std::io::Write for Deaf {
+    fn write(&mut self, buf: &[u8]) -> std::io::Result<usize> {
+        Ok(buf.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The messages of each connection in the output, by its count, and the names of the events.
+fn written(output: &[u8]) -> (BTreeMap<u64, Vec<String>>, Vec<String>) {
+    let (mut messages, mut events) = (BTreeMap::<u64, Vec<String>>::new(), Vec::new());
+    for line in std::str::from_utf8(output).expect("UTF-8").lines() {
+        let record: Value = serde_json::from_str(line).expect("a line is JSON");
+        let count = record["conn"].as_str().and_then(|conn| conn.split_once('/')).expect("conn").1;
+        let of_conn = messages.entry(count.parse().expect("a count")).or_default();
+        if let Some(event) = record["event"].as_str() {
+            events.push(event.to_owned());
+        } else {
+            assert_eq!(record["n"], of_conn.len() as u64, "n counts without a hole");
+            let at = line.find(",\"msg\":").expect("a message") + 7;
+            of_conn.push(line[at..line.len() - 1].to_owned());
+        }
+    }
+    (messages, events)
+}
+
+/// The invariant: lines written = messages delivered, in order, once; and what was delivered is what was sent.
+fn assert_nothing_is_lost(seen: &Shared<Seen>, output: &[u8]) -> (usize, usize) {
+    let seen = seen.lock().expect("whole");
+    let (written, _) = written(output);
+    let mut total = 0;
+    for (index, (conn, tape)) in seen.delivered.iter().enumerate() {
+        let delivered: Vec<_> =
+            decoded(tape).iter().map(|line| String::from_utf8(line.as_bytes().to_vec()).expect("UTF-8")).collect();
+        let lines = written.get(&(index as u64 + 1)).cloned().unwrap_or_default();
+        assert_eq!(lines.len(), delivered.len(), "connection {conn}");
+        assert!(lines == delivered, "connection {conn}: other messages, or in another order");
+        let sent = seen.sent.get(conn).map_or(&[][..], Vec::as_slice);
+        assert!(delivered.len() <= sent.len(), "connection {conn}");
+        for (line, sent) in delivered.iter().zip(sent) {
+            assert!(line.starts_with("{\"tickerd\":\"not-json\"") || line.as_bytes() == &sent[..], "{line}");
+        }
+        total += lines.len();
+    }
+    (total, seen.delivered.len())
+}
+
+fn faults(list: &[&str]) -> Faults {
+    Faults::parse(&list.iter().map(ToString::to_string).collect::<Vec<_>>()).expect("known faults")
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_hour_of_seeded_faults_loses_nothing() {
+    for seed in 1..=3 {
+        let mut plot = Plot::new(&["ticker_batch", "market_trades", "level2"], Some(cdp_key()));
+        plot.exchange.seed = seed;
+        plot.exchange.faults = faults(&["random:3", "fragment"]);
+        plot.pipe = 4096;
+        let play = plot.play();
+        sleep(Duration::from_secs(3600)).await;
+        let (seen, output) = play.end().await;
+        let (lines, connections) = assert_nothing_is_lost(&seen, &output);
+        assert!(
+            connections > 40,
+            "seed {seed}: an hour with three faults a minute has many connections: {connections}"
+        );
+        assert!(lines > 10_000, "seed {seed}: and goes on recording: {lines}");
+    }
+}
+
+/// What gathers while the reader is slow is taken off the socket in batches; the message between two of them belongs to the output like any other.
+#[tokio::test(start_paused = true)]
+async fn a_burst_is_taken_whole() {
+    let mut plot = Plot::new(&["ticker_batch"], None);
+    let mut burst = String::new();
+    for number in 0..60_000 {
+        let _ = writeln!(
+            burst,
+            "{{\"channel\":\"ticker_batch\",\"timestamp\":\"2026-08-09T21:05:48Z\",\"sequence_num\":{number},\"events\":[]}}"
+        );
+    }
+    plot.exchange.recording = Some(Arc::new(Recording::held(burst.into_bytes())));
+    plot.pipe = 1024 * 1024;
+    plot.reader = Box::new(|| Duration::from_secs(1));
+    let play = plot.play();
+    sleep(Duration::from_secs(60)).await;
+    let (seen, output) = play.end().await;
+    let (lines, _) = assert_nothing_is_lost(&seen, &output);
+    assert!(lines >= 60_000, "{lines}");
+}
+
+/// A reader that takes its time, up to minutes: memory stays within the queue, nothing is dropped, and the stall is not
+/// held against the venue.
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_stalls_costs_nothing_but_time() {
+    let mut plot = Plot::new(&["ticker_batch", "level2"], None);
+    let mut batches = 0u64;
+    plot.reader = Box::new(move || {
+        batches += 1;
+        Duration::from_secs(if batches.is_multiple_of(50) { 120 } else { 0 })
+    });
+    let play = plot.play();
+    sleep(Duration::from_secs(3600)).await;
+    let (seen, output) = play.end().await;
+    let (lines, _) = assert_nothing_is_lost(&seen, &output);
+    assert!(lines > 10_000, "{lines}");
+    assert!(
+        !String::from_utf8_lossy(&output).contains("\"cause\":\"silent\""),
+        "our own stall is no silence of the venue"
+    );
+}
+
+/// Every kind of ending there is, two hundred times, under a clock that runs, jumps ahead and steps back.
+async fn two_hundred_reconnects(credentials: Arc<tickerd::auth::Credentials>) -> Vec<(String, u64, SystemTime)> {
+    let kinds = [
+        "close:1000@n4",
+        "close:1001@n6",
+        "close:1011@n3",
+        "close:4000@n9",
+        "reset@n5",
+        "cut@n7",
+        "silence@n4",
+        "dead@n4",
+        "mute",
+        "no-ack",
+        "no-heartbeats",
+        "garbage@n3",
+        "503:1",
+        "429:2",
+        "close:1000@100ms",
+        "close:1012@n2",
+    ];
+    let mut list = Vec::new();
+    for conn in 1..=200 {
+        list.push(format!("conn{conn}:{}", kinds[conn % kinds.len()]));
+        if kinds[conn % kinds.len()].starts_with("garbage") {
+            list.push(format!("conn{conn}:reset@n12"));
+        }
+    }
+    let mut plot = Plot::new(&["ticker_batch"], Some(credentials));
+    plot.exchange.faults = Faults::parse(&list).expect("known faults");
+    let begun = tokio::time::Instant::now();
+    let clock = Clock::told(move || {
+        // Ten minutes ahead at minute 5, and 40 s back at minute 15.
+        let run = begun.elapsed();
+        let ahead = Duration::from_secs(if run.as_secs() >= 300 { 600 } else { 0 });
+        let back = Duration::from_secs(if run.as_secs() >= 900 { 40 } else { 0 });
+        start() + run + ahead - back
+    });
+    plot.clock = clock.clone();
+    plot.exchange.clock = clock;
+    let play = plot.play();
+    loop {
+        sleep(Duration::from_secs(60)).await;
+        if play.seen.lock().expect("whole").subscribes.iter().any(|(conn, ..)| *conn > 200) {
+            break;
+        }
+        let at = play.seen.lock().expect("whole").subscribes.last().map(|(conn, ..)| *conn);
+        assert!(
+            begun.elapsed() < Duration::from_secs(12 * 3600),
+            "200 reconnects take less than half a day: stuck at {at:?}"
+        );
+    }
+    let (seen, output) = play.end().await;
+    assert_nothing_is_lost(&seen, &output);
+    let (_, events) = written(&output);
+    assert!(
+        events.iter().filter(|name| *name == "disconnected").count() >= 170,
+        "those refused at the upgrade have none"
+    );
+    let seen = seen.lock().expect("whole");
+    assert!(seen.subscribes.iter().all(|(.., accepted)| *accepted), "the exchange took every signature");
+    seen.subscribes.iter().map(|(_, text, at, _)| signature(text, *at)).collect()
+}
+
+/// The signature or token, the second it was stamped, and when it came.
+fn signature(text: &str, at: SystemTime) -> (String, u64, SystemTime) {
+    let message: Value = serde_json::from_str(text).expect("JSON");
+    if let Some(token) = message["jwt"].as_str() {
+        let claims = Claims::read(token).expect("a token");
+        return (token.to_owned(), claims.nbf + 5, at);
+    }
+    let stamp = message["timestamp"].as_str().expect("a string (coinbase-pro-node#377)");
+    (message["signature"].as_str().expect("a signature").to_owned(), stamp.parse().expect("seconds"), at)
+}
+
+fn assert_fresh_and_unique(signatures: Vec<(String, u64, SystemTime)>) {
+    let mut used = HashSet::new();
+    assert!(signatures.len() >= 300, "{}", signatures.len());
+    for (signature, stamp, at) in signatures {
+        let age = at.duration_since(UNIX_EPOCH + Duration::from_secs(stamp)).expect("no stamp of the future");
+        assert!(age < Duration::from_secs(2), "signed {age:?} before it came");
+        assert!(used.insert(signature), "a signature was used twice");
+    }
+}
+
+/// Polymarket/polymarket-us-python PR#3, ccxt, gocryptotrader: a token made once and used to its last second is refused
+/// after an unlucky reconnect.
+#[tokio::test(start_paused = true)]
+async fn two_hundred_reconnects_each_sign_afresh_with_a_cdp_key() {
+    assert_fresh_and_unique(two_hundred_reconnects(cdp_key()).await);
+}
+
+/// The venue's own Exchange sample signs once, outside of its reconnect loop: after 30 s every reconnect is refused.
+#[tokio::test(start_paused = true)]
+async fn two_hundred_reconnects_each_sign_afresh_with_an_hmac_key() {
+    assert_fresh_and_unique(two_hundred_reconnects(hmac_key()).await);
+}
+
+/// `coinbase-advanced-py#63`: after a clean close the vendor's client never came back. hftbacktest took the end of a stream
+/// for the end of its work; barter reconnected in a tight loop to a server that accepts and closes.
+#[tokio::test(start_paused = true)]
+async fn clean_closes_lead_to_another_try_and_to_no_tight_loop() {
+    let mut plot = Plot::new(&["ticker_batch"], None);
+    plot.exchange.faults = faults(&["close:1000@50ms"]);
+    let play = plot.play();
+    sleep(Duration::from_secs(600)).await;
+    let (seen, _) = play.end().await;
+    let connections = seen.lock().expect("whole").delivered.len();
+    assert!((20..2000).contains(&connections), "{connections} connections in ten minutes");
+}
+
+/// coinbase-advanced-py gives up after five tries, at most four minutes; cryptofeed after ten (`cryptofeed#124`).
+#[tokio::test(start_paused = true)]
+async fn an_outage_of_hours_is_outlived() {
+    let mut plot = Plot::new(&["ticker_batch"], None);
+    let list: Vec<_> = (1..=400).map(|conn| format!("conn{conn}:503:1")).collect();
+    plot.exchange.faults = Faults::parse(&list).expect("known faults");
+    let play = plot.play();
+    sleep(Duration::from_secs(4 * 3600)).await;
+    assert!(play.board.is_delivering(), "{}", play.board.line(tokio::time::Instant::now().into_std()));
+    let (seen, output) = play.end().await;
+    assert_nothing_is_lost(&seen, &output);
+}
+
+/// tardis retried a permanent refusal at full speed for ever; `coinbase-advanced-py#19` shows refusals that heal.
+#[tokio::test(start_paused = true)]
+async fn refused_credentials_are_asked_again_slowly_and_public_data_goes_on() {
+    let mut plot = Plot::new(&["ticker_batch"], Some(cdp_key()));
+    plot.exchange.credentials = vec![cdp_key()];
+    let play = plot.play();
+    sleep(Duration::from_secs(3600)).await;
+    let line = play.board.line(tokio::time::Instant::now().into_std());
+    assert_eq!(line, "play recording public channels, credentials refused");
+    let (seen, output) = play.end().await;
+    assert_nothing_is_lost(&seen, &output);
+    let refused = seen.lock().expect("whole").subscribes.iter().filter(|(.., accepted)| !accepted).count();
+    assert!((5..30).contains(&refused), "{refused} refusals in an hour");
+    let (_, events) = written(&output);
+    assert!(events.iter().filter(|name| *name == "refused").count() == refused, "each is in the record");
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_wait_nothing_goes_out_unsigned_and_a_healed_key_is_found() {
+    let mut plot = Plot::new(&["ticker_batch"], Some(cdp_key()));
+    plot.exchange.faults = faults(&["refuse:6"]);
+    plot.if_refused = IfRefused::Wait;
+    let play = plot.play();
+    sleep(Duration::from_secs(3600)).await;
+    assert!(play.board.is_delivering());
+    let (seen, _) = play.end().await;
+    let seen = seen.lock().expect("whole");
+    assert!(seen.subscribes.iter().all(|(_, text, ..)| text.contains("\"jwt\"")), "always signed");
+}

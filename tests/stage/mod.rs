@@ -1,0 +1,249 @@
+//! A stage for plays in simulated time: the exchange, a feed and its output in one runtime, with duplex pipes for sockets
+//! and nothing that the real process would do by a thread.
+
+use std::{
+    collections::HashMap,
+    io::{self, Write},
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context as Poller, Poll, ready},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use tickerd::{
+    auth::{Credentials, Scheme, Secret},
+    clock::Clock,
+    config::Feed,
+    desk::Desk,
+    feed::{Context, Run, keep_alive},
+    net::{Dial, DialError, Dialled, Wire, upgrade},
+    output::{Queue, Recorder, Sink, Target, Writer},
+    pace::Pace,
+    random::Random,
+    record::Form,
+    session::IfRefused,
+    shutdown::Stop,
+    simulator::{Observed, Options, Simulator},
+    status::Board,
+    venue::{Product, advanced_trade::MARKET},
+};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+
+pub const QUEUE: u64 = 4 * 1024 * 1024;
+
+/// 2026-11-24T17:00:00Z.
+pub fn start() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1_795_539_600)
+}
+
+/// A CDP key, made now.
+pub fn cdp_key() -> Arc<Credentials> {
+    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key");
+    let der = pair.to_pkcs8v1().expect("DER");
+    let key = "organizations/00000000-1111-2222-3333-444444444444/apiKeys/55555555-6666-7777-8888-999999999999";
+    let secret = Secret::new(STANDARD.encode(der.as_ref()));
+    Arc::new(Credentials::new("main", Scheme::Auto, key, &secret).expect("a good key"))
+}
+
+/// A legacy key, of the documentation's own dummy text.
+pub fn hmac_key() -> Arc<Credentials> {
+    let secret = Secret::new("M4009eFnOoPwhNoMwJlsAHgIgleGVFPl".to_owned());
+    Arc::new(Credentials::new("main", Scheme::Hmac, "AbCdEfGh12345678", &secret).expect("a good key"))
+}
+
+/// What the exchange saw and what the socket delivered, by the exchange's count of connections.
+#[derive(Default)]
+pub struct Seen {
+    pub subscribes: Vec<(u64, String, SystemTime, bool)>,
+    pub sent: HashMap<u64, Vec<Bytes>>,
+    pub delivered: Vec<(u64, Arc<Mutex<Vec<u8>>>)>,
+    dialled: u64,
+}
+
+pub type Shared<T> = Arc<Mutex<T>>;
+
+/// A feed that runs against an exchange, and what comes out.
+pub struct Play {
+    pub seen: Shared<Seen>,
+    pub written: Shared<Vec<u8>>,
+    pub run: Arc<Run>,
+    pub board: Board,
+    stop: Stop,
+    queue: Arc<Queue>,
+    feed: tokio::task::JoinHandle<()>,
+    writer: tokio::task::JoinHandle<()>,
+}
+
+/// What is played.
+pub struct Plot {
+    pub channels: Vec<&'static str>,
+    pub credentials: Option<Arc<Credentials>>,
+    pub exchange: Options,
+    pub clock: Clock,
+    /// How long the reader of the output takes for each batch.
+    pub reader: Box<dyn FnMut() -> Duration + Send>,
+    pub pipe: usize,
+    pub if_refused: IfRefused,
+}
+
+impl Plot {
+    pub fn new(channels: &[&'static str], credentials: Option<Arc<Credentials>>) -> Self {
+        let clock = Clock::from(start());
+        let exchange = Options {
+            credentials: credentials.clone().into_iter().collect(),
+            depth: 50,
+            ..Options::new(clock.clone())
+        };
+        Self {
+            channels: channels.to_vec(),
+            credentials,
+            exchange,
+            clock,
+            reader: Box::new(|| Duration::ZERO),
+            pipe: 64 * 1024,
+            if_refused: IfRefused::Public,
+        }
+    }
+
+    pub fn play(mut self) -> Play {
+        let (seen, written) = (Shared::<Seen>::default(), Shared::<Vec<u8>>::default());
+        self.exchange.observer = Some(Arc::new({
+            let seen = seen.clone();
+            move |observed: &Observed| hear(&mut seen.lock().expect("whole"), observed)
+        }));
+        let random = Random::seeded(7);
+        let (stop, stopping) = Stop::new();
+        let (queue, run, board) = (Arc::new(Queue::new(QUEUE)), Arc::new(Run::new(&random)), Board::default());
+        let desk = self.credentials.clone().map(|credentials| Arc::new(Desk::new(credentials)));
+        let feed = Feed {
+            name: "play".into(),
+            venue: &MARKET,
+            url: "ws://stage".into(),
+            rest: MARKET.rest.into(),
+            channels: self.channels.iter().map(|name| MARKET.channel(name).expect("a channel")).collect(),
+            products: ["BTC-USD", "ETH-USD"].map(|id| Product::parse(id).expect("spelt right")).to_vec(),
+            credentials: self.credentials,
+            if_refused: self.if_refused,
+        };
+        let dial = Pipes { exchange: Simulator::new(self.exchange), seen: seen.clone(), pipe: self.pipe };
+        let leg = feed.venue.legs(&feed.channels, &feed.products).remove(0);
+        let context = Context {
+            feed,
+            desk,
+            dial: Arc::new(dial),
+            recorder: Recorder::new(queue.clone(), 0, Some(0)),
+            connects: Arc::<Pace>::default(),
+            subscribes: Arc::<Pace>::default(),
+            clock: self.clock,
+            random,
+            run: run.clone(),
+            stopping,
+        };
+        let place = board.place("play".into(), tokio::time::Instant::now().into_std());
+        let feed = tokio::spawn(keep_alive(Arc::new(context), leg, place));
+        let writer = tokio::spawn(write(queue.clone(), written.clone(), self.reader));
+        Play { seen, written, run, board, stop, queue, feed, writer }
+    }
+}
+
+impl Play {
+    /// Stops the feed as TERM would, and waits until all is written.
+    pub async fn end(self) -> (Shared<Seen>, Vec<u8>) {
+        self.stop.stop();
+        self.feed.await.expect("the feed ends");
+        self.queue.close();
+        self.writer.await.expect("the writer ends");
+        let totals = self.run.account.totals();
+        assert_eq!(totals.received, totals.written + totals.dropped, "the account adds up");
+        (self.seen, std::mem::take(&mut *self.written.lock().expect("whole")))
+    }
+}
+
+fn hear(seen: &mut Seen, observed: &Observed) {
+    match observed {
+        Observed::Subscribe { conn, text, at, accepted } => {
+            seen.subscribes.push((*conn, text.clone(), *at, *accepted));
+        }
+        Observed::Sent { conn, message } => seen.sent.entry(*conn).or_default().push(message.clone()),
+        _ => {}
+    }
+}
+
+async fn write(queue: Arc<Queue>, written: Shared<Vec<u8>>, mut reader: Box<dyn FnMut() -> Duration + Send>) {
+    struct Paper(Shared<Vec<u8>>);
+    impl Write for Paper {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("whole").write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    impl Sink for Paper {}
+    let target = Target { name: "paper".into(), sink: Box::new(Paper(written)) };
+    let mut writer = Writer::new(vec![target], Form::Envelope);
+    while let Some(batch) = queue.take().await {
+        tokio::time::sleep(reader()).await;
+        writer.write(batch, &queue).expect("paper takes everything");
+    }
+}
+
+/// Dials the exchange over a pipe, and keeps what comes out of it.
+struct Pipes {
+    exchange: Arc<Simulator>,
+    seen: Shared<Seen>,
+    pipe: usize,
+}
+
+impl Dial for Pipes {
+    fn dial<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<Dialled, DialError>> {
+        Box::pin(async move {
+            let (ours, theirs) = tokio::io::duplex(self.pipe);
+            let conn = {
+                let mut seen = self.seen.lock().expect("whole");
+                seen.dialled += 1;
+                seen.dialled
+            };
+            let exchange = self.exchange.clone();
+            tokio::spawn(async move { exchange.serve(theirs).await });
+            let tape = Arc::<Mutex<Vec<u8>>>::default();
+            let socket = upgrade(url, Wire::new(Tapped { stream: ours, tape: tape.clone() })).await?;
+            self.seen.lock().expect("whole").delivered.push((conn, tape));
+            Ok(Dialled { socket, peer: "the stage".into() })
+        })
+    }
+}
+
+/// A stream that remembers what was read from it.
+struct Tapped {
+    stream: DuplexStream,
+    tape: Arc<Mutex<Vec<u8>>>,
+}
+
+impl AsyncRead for Tapped {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Poller<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let result = ready!(Pin::new(&mut self.stream).poll_read(cx, buf));
+        self.tape.lock().expect("whole").extend_from_slice(&buf.filled()[before..]);
+        Poll::Ready(result)
+    }
+}
+
+impl AsyncWrite for Tapped {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Poller<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Poller<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Poller<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
