@@ -77,7 +77,7 @@ pub async fn run(config: Config, limits: Limits, surroundings: Surroundings) -> 
     let routes = Routes::open(&config.output, names).map_err(|error| Failure::new(Status::Config, error))?;
     let queue = Arc::new(Queue::new(config.output.queue));
     let writer = Writer::new(routes.targets, config.output.record)
-        .lines(limits.lines)
+        .lines(limits.lines, routes.feeds.iter().map(|(messages, _)| *messages))
         .sync_each_write(config.output.sync == Sync::Always);
     let pulse = writer.pulse();
     let written = output::spawn(queue.clone(), writer).map_err(|error| Failure::new(Status::Bug, error))?;

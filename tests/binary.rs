@@ -218,6 +218,12 @@ fn lines_end_a_run_exactly() {
     let output = scene.output(&arguments);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(lines_in(&output.stdout), 7);
+
+    // Lines of the tape, not of the events beside it.
+    let arguments = [&arguments[..6], &[&url, "--lines", "7", "--output", "tape.ndjson"]].concat();
+    assert!(scene.output(&arguments).status.success());
+    assert_eq!(lines_in(&fs::read(scene.path("tape.ndjson")).expect("a tape")), 7);
+    assert!(lines_in(&fs::read(scene.path("tape.events")).expect("events")) > 0);
     for line in String::from_utf8(output.stdout).expect("UTF-8").lines() {
         serde_json::from_str::<serde_json::Value>(line).expect("JSON");
     }

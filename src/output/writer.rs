@@ -26,6 +26,8 @@ pub struct Writer {
     targets: Vec<Outlet>,
     pen: Pen,
     lines_left: Option<u64>,
+    /// The targets whose lines count.
+    counted: Vec<usize>,
     sync_each_write: bool,
     pulse: Arc<Pulse>,
 }
@@ -101,15 +103,17 @@ impl Writer {
             targets: targets.into_iter().map(outlet).collect(),
             pen: Pen::new(form),
             lines_left: None,
+            counted: Vec::new(),
             sync_each_write: false,
             pulse: Arc::default(),
         }
     }
 
-    /// Stops after this many lines.
+    /// Stops after this many lines of the targets that are `counted`: those that messages go to.
     #[must_use]
-    pub fn lines(mut self, most: Option<u64>) -> Self {
+    pub fn lines(mut self, most: Option<u64>, counted: impl Iterator<Item = usize>) -> Self {
         self.lines_left = most;
+        self.counted = counted.collect();
         self
     }
 
@@ -143,7 +147,9 @@ impl Writer {
                 break;
             }
             self.put(target, &record).map_err(|error| error.with(unwritten))?;
-            self.lines_left = self.lines_left.map(|left| left - 1);
+            if self.counted.contains(&target) {
+                self.lines_left = self.lines_left.map(|left| left - 1);
+            }
             unwritten -= 1;
             cost += record.cost();
             if self.targets[target].together.len() >= TOGETHER {
