@@ -137,6 +137,7 @@ impl Leg<'_> {
         self.place.heard_by(now() + DIAL_WITHIN);
         self.outage.attempt();
         self.context.connects.pass(false).await;
+        self.place.heard_by(now() + DIAL_WITHIN);
         let dialling = self.context.dial.dial(&self.context.feed.url);
         timeout(DIAL_WITHIN, dialling).await.unwrap_or(Err(DialError::Late("dial", DIAL_WITHIN)))
     }
@@ -151,11 +152,11 @@ impl Leg<'_> {
     /// One connection from the end of its handshake to its own end: how long to wait before the next.
     async fn converse(&mut self, dialled: Dialled) -> Duration {
         let begun = now();
-        let Context { feed, clock, recorder, run, .. } = self.context;
+        let Context { feed, run, .. } = self.context;
         let origin = Arc::new(run.connect(&feed.name));
         tracing::debug!(feed = %feed.name, conn = %origin, event = "connected", peer = dialled.peer);
         let connected = Event::Connected { url: feed.url.clone(), peer: dialled.peer, attempt: self.outage.attempts() };
-        recorder.event(&origin, clock.now(), connected).await;
+        self.record(&origin, connected).await;
 
         let session = Session::new(feed.venue, &self.subscribes, feed.if_refused, self.stance.clone(), begun);
         let connection = Connection::new(dialled.socket, session, origin.clone(), self.context, self.place);
@@ -166,7 +167,7 @@ impl Leg<'_> {
         let delivered = session.has_delivered();
         let disconnected =
             Event::Disconnected { ending: ending.clone(), last_sequence: session.last_sequence(), lasted };
-        recorder.event(&origin, clock.now(), disconnected).await;
+        self.record(&origin, disconnected).await;
         self.stance = session.stance().clone();
         if ending.cause != Cause::Stopped {
             self.down(&ending.to_string());
@@ -176,6 +177,17 @@ impl Leg<'_> {
             self.refused_wait = REFUSED_FIRST;
         }
         self.wait_after(&ending)
+    }
+
+    async fn record(&self, origin: &Arc<Origin>, event: Event) {
+        let Context { clock, recorder, .. } = self.context;
+        let mut before = None;
+        let stalling = || before = Some(self.place.stalls(now()));
+        // An output that is gone is told of by the writer; there is nobody left to read this.
+        let _ = recorder.event(origin, clock.now(), event, stalling).await;
+        if let Some(before) = before {
+            self.place.is(before);
+        }
     }
 
     fn wait_after(&mut self, ending: &Ending) -> Duration {

@@ -4,11 +4,13 @@
 //! The order of calls: after every `handle_…`, `sent` or `shift`, drain [`Session::poll`] until it is silent, then wait
 //! for a message or for [`Session::deadline`], whichever comes first.
 
+mod action;
 mod ending;
 mod liveness;
 mod stance;
 mod subscription;
 
+pub use action::{Action, Ask, Told};
 pub use ending::{Cause, Ending};
 pub use stance::{Approach, IfRefused, Signing, Stance};
 
@@ -49,58 +51,6 @@ pub struct Session {
     signed_accepted: bool,
     last_sequence: Option<u64>,
     over: Option<Cause>,
-}
-
-/// A subscribe that the edge is to sign and send.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ask {
-    /// Which, in the order of the leg.
-    pub index: usize,
-    /// Whether it is to be signed.
-    pub signed: bool,
-    /// The first on the connection: the venue closes if it does not come soon.
-    pub first: bool,
-    probe: bool,
-}
-
-/// What is to be done.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Sign, if need be, and send; then say [`Session::sent`].
-    Ask(Ask),
-    /// Send a ping.
-    Ping,
-    /// Let people and records know.
-    Tell(Told),
-    /// Give the connection up.
-    End(Cause),
-}
-
-/// What is worth telling.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Told {
-    /// Every subscribe of the connection has been answered.
-    Subscribed {
-        /// What was accepted.
-        channels: Vec<&'static str>,
-        /// Channel and product that were asked for and left out of the answer.
-        omitted: Vec<(&'static str, String)>,
-    },
-    /// A subscribe was refused.
-    Refused {
-        /// Of which channel, where that can be told.
-        channel: Option<&'static str>,
-        /// The venue's words.
-        message: String,
-        /// What they mean.
-        reason: Reason,
-        /// Whether it had been signed.
-        signed: bool,
-        /// Whether the same was refused before with another signature.
-        confirmed: bool,
-    },
-    /// The venue took the credentials.
-    Accepted,
 }
 
 impl Session {
@@ -232,7 +182,7 @@ impl Session {
     pub fn deadline(&self) -> Instant {
         let due = self.subscriptions.iter().filter(|_| self.in_hand.is_none() && self.may_ask());
         let probe = match self.stance.signing {
-            Signing::Refused { probe, .. } if self.probing.is_none() && self.in_hand.is_none() => Some(probe),
+            Signing::Refused { probe, .. } if self.pending() == 0 && self.in_hand.is_none() => Some(probe),
             _ => None,
         };
         due.filter_map(|subscription| subscription.due_at(self.signs(subscription)))

@@ -4,12 +4,12 @@
 use std::{
     sync::Arc,
     task::Poll,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use bytes::Bytes;
 use futures::{FutureExt, SinkExt, StreamExt, future::poll_fn};
-use tokio::time::{sleep_until, timeout};
+use tokio::time::{sleep_until, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::{
     self, Message,
     error::{CapacityError, ProtocolError},
@@ -213,10 +213,7 @@ impl<'a> Connection<'a> {
         let recv = self.context.clock.now();
         let n = self.origin.receive();
         let mut before = None;
-        let stalling = || {
-            tracing::debug!(feed = %self.origin.feed, conn = %self.origin, "the output is full: the socket is not read");
-            before = Some(self.place.stalls(now()));
-        };
+        let stalling = || before = Some(self.place.stalls(now()));
         match self.context.recorder.message(&self.origin, n, recv, line, stalling).await {
             Ok(stall) => self.note_stall(stall, before),
             Err(Closed) => {
@@ -230,6 +227,15 @@ impl<'a> Connection<'a> {
         };
         self.session.handle_message(arrival, length, now());
         None
+    }
+
+    async fn record(&mut self, recv: SystemTime, event: Event) {
+        let mut before = None;
+        let stalling = || before = Some(self.place.stalls(now()));
+        // An output that is gone is told of by the writer; there is nobody left to read this.
+        if let Ok(stall) = self.context.recorder.event(&self.origin, recv, event, stalling).await {
+            self.note_stall(stall, before);
+        }
     }
 
     /// Clocks that ran while we did not read are set back by as much.
@@ -312,7 +318,7 @@ impl<'a> Connection<'a> {
                 Event::Refused { channel, message, verdict }
             }
         };
-        self.context.recorder.event(&self.origin, recv, event).await;
+        self.record(recv, event).await;
     }
 
     fn state(&self) -> State {
@@ -342,7 +348,7 @@ impl<'a> Connection<'a> {
                 "a message could not be taken off the socket and is lost: {error}"
             );
             let lost = Event::Dropped { count: 1, bytes: 0, why: "protocol" };
-            self.context.recorder.event(&self.origin, self.context.clock.now(), lost).await;
+            self.record(self.context.clock.now(), lost).await;
         }
         Ending { detail: error.to_string(), ..cause.into() }
     }
@@ -352,13 +358,12 @@ impl<'a> Connection<'a> {
         match ending.cause {
             Cause::Stopped => {
                 let goodbye = CloseFrame { code: CloseCode::Normal, reason: "".into() };
-                let _ = timeout(CLOSE_WITHIN, async {
-                    let _ = self.socket.send(Message::Close(Some(goodbye))).await;
-                    while let Some(Ok(message)) = self.socket.next().await {
-                        self.handle(message).await;
-                    }
-                })
-                .await;
+                let deadline = tokio::time::Instant::now() + CLOSE_WITHIN;
+                let _ = timeout_at(deadline, self.socket.send(Message::Close(Some(goodbye)))).await;
+                // The deadline is for the other side; a message that has come is recorded, however long that takes.
+                while let Ok(Some(Ok(message))) = timeout_at(deadline, self.socket.next()).await {
+                    self.handle(message).await;
+                }
             }
             // The answer to the venue's close goes out as its end is read.
             Cause::Closed => drop(timeout(CLOSE_WITHIN, self.socket.next()).await),

@@ -25,7 +25,8 @@ impl Recorder {
         Self { queue, messages, events }
     }
 
-    /// Queues a message, waiting for room if need be; how long that took is what the reader of the output cost.
+    /// Queues a message, waiting for room if need be, which `stalling` is told of; how long that took is what the reader of
+    /// the output cost.
     ///
     /// # Errors
     /// When the output is gone.
@@ -38,19 +39,31 @@ impl Recorder {
         stalling: impl FnOnce(),
     ) -> Result<Duration, Closed> {
         let record = Record { recv, origin: origin.clone(), n, body: Body::Message(line) };
-        let Some(record) = self.queue.offer(self.messages, record)? else { return Ok(Duration::ZERO) };
-        stalling();
-        let begun = Instant::now();
-        self.queue.push(self.messages, record).await?;
-        Ok(begun.elapsed())
+        self.put(self.messages, record, stalling).await
     }
 
-    /// Queues an event behind the messages that revealed it.
-    pub async fn event(&self, origin: &Arc<Origin>, recv: SystemTime, event: Event) {
-        let Some(target) = self.events else { return };
+    /// Queues an event behind the messages that revealed it; otherwise as [`Recorder::message`].
+    ///
+    /// # Errors
+    /// When the output is gone.
+    pub async fn event(
+        &self,
+        origin: &Arc<Origin>,
+        recv: SystemTime,
+        event: Event,
+        stalling: impl FnOnce(),
+    ) -> Result<Duration, Closed> {
+        let Some(target) = self.events else { return Ok(Duration::ZERO) };
         let n = origin.account.totals().received;
         let record = Record { recv, origin: origin.clone(), n, body: Body::Event(Box::new(event)) };
-        // An output that is gone is told of by the writer; there is nobody left to read this.
-        let _ = self.queue.push(target, record).await;
+        self.put(target, record, stalling).await
+    }
+
+    async fn put(&self, target: usize, record: Record, stalling: impl FnOnce()) -> Result<Duration, Closed> {
+        let Some(record) = self.queue.offer(target, record)? else { return Ok(Duration::ZERO) };
+        stalling();
+        let begun = Instant::now();
+        self.queue.push(target, record).await?;
+        Ok(begun.elapsed())
     }
 }

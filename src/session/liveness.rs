@@ -69,7 +69,8 @@ impl Liveness {
             return false;
         }
         self.bytes = total;
-        self.byte = now;
+        // These bytes may have come before a stall of ours, for which the clock was set on since.
+        self.byte = self.byte.max(now);
         let bulk = self.bytes - self.bytes_at_message > BULK as u64;
         if bulk {
             self.excuse(now);

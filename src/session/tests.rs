@@ -315,6 +315,30 @@ fn clocks_stop_while_nothing_is_read() {
     assert_eq!(script.gives_up(|_| {}).1, 3610, "and run on afterwards");
 }
 
+#[test]
+fn bytes_of_before_a_stall_do_not_set_the_clock_back() {
+    let mut script = Script::new(&["ticker"], Stance::new(false));
+    script.asks();
+    let before = script.now;
+    let stall = Duration::from_secs(60);
+    script.now += stall;
+    script.session.shift(stall);
+    script.session.handle_bytes(500, before);
+    script.wait(0);
+    assert_eq!(script.does(), []);
+}
+
+#[test]
+fn a_probe_that_must_wait_for_an_answer_sets_no_deadline_in_the_past() {
+    let mut stance = signed();
+    stance.signing = Signing::Refused { probe: Instant::now(), wait: FIRST_PROBE };
+    let mut script = Script::new(&["ticker"], stance);
+    assert_eq!(script.asks(), ["heartbeats", "ticker"]);
+    script.wait(1000);
+    assert_eq!(script.asks(), Vec::<String>::new());
+    assert!(script.session.deadline() > script.now, "or the loop would spin");
+}
+
 /// JKorf/Bitfinex.Net#183: a channel that the client did not know broke its sequence check, and it reconnected for ever.
 #[test]
 fn unknown_messages_count_and_break_nothing() {
