@@ -304,6 +304,7 @@ fn all_errors_are_told_at_once() {
     assert_eq!(error.lines().count(), 5, "{error}");
 }
 
+/// cryptofeed subscribes to `heartbeat` at Advanced Trade, where the name is `heartbeats`, and never gets one.
 #[test]
 fn an_error_in_a_feed_names_what_was_probably_meant() {
     let feed = |rest: &str| format!("[[feed]]\nname = \"a\"\n{rest}");

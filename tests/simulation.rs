@@ -17,7 +17,7 @@ use tickerd::{
     clock::Clock,
     record::Line,
     session::IfRefused,
-    simulator::{Faults, Recording},
+    simulator::{Faults, Recording, Speed},
 };
 use tokio::time::sleep;
 use tokio_tungstenite::tungstenite::{Message, WebSocket, protocol::Role};
@@ -76,7 +76,9 @@ fn written(output: &[u8]) -> (BTreeMap<u64, Vec<String>>, Vec<String>) {
     (messages, events)
 }
 
-/// The invariant: lines written = messages delivered, in order, once; and what was delivered is what was sent.
+/// The invariant: lines written = messages delivered, in order, once; and what was delivered is what was sent. Every line
+/// names its connection, so a task of an old socket that wrote into a new one's record would be found here (tardis-node
+/// tests for just that).
 fn assert_nothing_is_lost(seen: &Shared<Seen>, output: &[u8]) -> (usize, usize) {
     let seen = seen.lock().expect("whole");
     let (written, _) = written(output);
@@ -160,6 +162,22 @@ async fn a_reader_that_stalls_costs_nothing_but_time() {
         !String::from_utf8_lossy(&output).contains("\"cause\":\"silent\""),
         "our own stall is no silence of the venue"
     );
+}
+
+/// waifu-capital's collector always looked at the socket first, and a busy one starved its pings. Here the venue sends as
+/// fast as it is read, and subscribes, pings and the stop get their turn all the same.
+#[tokio::test(start_paused = true)]
+async fn a_flood_starves_nothing() {
+    let mut plot = Plot::new(&["ticker", "market_trades", "level2"], Some(cdp_key()));
+    plot.exchange.speed = Speed::Times(200.0);
+    let play = plot.play();
+    sleep(Duration::from_secs(20)).await;
+    let (seen, output) = play.end().await;
+    let (lines, connections) = assert_nothing_is_lost(&seen, &output);
+    assert_eq!(connections, 1, "nobody gave up on the other");
+    assert!(lines > 15_000, "{lines}");
+    let (_, events) = written(&output);
+    assert_eq!(events, ["connected", "subscribed", "disconnected"]);
 }
 
 /// Every kind of ending there is, two hundred times, under a clock that runs, jumps ahead and steps back.
@@ -260,7 +278,8 @@ async fn two_hundred_reconnects_each_sign_afresh_with_an_hmac_key() {
 }
 
 /// `coinbase-advanced-py#63`: after a clean close the vendor's client never came back. hftbacktest took the end of a stream
-/// for the end of its work; barter reconnected in a tight loop to a server that accepts and closes.
+/// for the end of its work; barter, which reset its backoff at the connect, and cryptofeed, at the subscribe, reconnected in a
+/// tight loop to a server that accepts and closes.
 #[tokio::test(start_paused = true)]
 async fn clean_closes_lead_to_another_try_and_to_no_tight_loop() {
     let mut plot = Plot::new(&["ticker_batch"], None);

@@ -113,6 +113,8 @@ fn signed() -> Stance {
     Stance::new(true)
 }
 
+/// tiagosiebler/coinbase-api and the official SDK take a channel for subscribed once it has been asked for; here the
+/// venue's own list decides.
 #[test]
 fn asks_for_everything_signed_and_says_when_all_is_answered() {
     let mut script = Script::new(&["ticker_batch"], signed());
