@@ -18,7 +18,7 @@ pub struct Ask {
 /// What is to be done.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Sign, if need be, and send; then say [`Session::sent`].
+    /// Sign, if need be, and send; then say [`super::Session::sent`].
     Ask(Ask),
     /// Send a ping.
     Ping,
