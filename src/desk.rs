@@ -49,9 +49,9 @@ impl Desk {
         }
     }
 
-    /// The venue refused what was signed here.
-    pub fn refused(&self, now: Instant) {
-        self.standing.lock().unwrap_or_else(PoisonError::into_inner).refused(now);
+    /// The venue refused what was signed here; how often it has since it last took it.
+    pub fn refused(&self, now: Instant) -> u32 {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner).refused(now)
     }
 
     /// The venue took what was signed here.

@@ -25,7 +25,7 @@ use crate::{
     pace::Pace,
     random::Random,
     record::{Event, Origin},
-    session::{Cause, Ending, Session, Stance},
+    session::{Cause, Ending, IfRefused, Session, Stance},
     shutdown::Stopping,
     status::{Place, State},
     venue::Subscribe,
@@ -145,32 +145,33 @@ impl Leg<'_> {
     /// No connection: how long to wait before the next try.
     fn give_up(&mut self, error: &DialError) -> Duration {
         let wait = self.backoff.next(self.context.random.fraction(), error.retry_after());
-        self.down(&error.to_string());
+        self.down(&error.to_string(), None);
         wait
     }
 
     /// One connection from the end of its handshake to its own end: how long to wait before the next.
     async fn converse(&mut self, dialled: Dialled) -> Duration {
-        let begun = now();
         let Context { feed, run, .. } = self.context;
         let origin = Arc::new(run.connect(&feed.name));
-        tracing::debug!(feed = %feed.name, conn = %origin, event = "connected", peer = dialled.peer);
+        tracing::debug!(feed = %feed.name, conn = %origin, event = %"connected", peer = dialled.peer);
         let connected = Event::Connected { url: feed.url.clone(), peer: dialled.peer, attempt: self.outage.attempts() };
         self.record(&origin, connected).await;
 
+        // A queue that was full is no time that the venue had.
+        let begun = now();
         let session = Session::new(feed.venue, &self.subscribes, feed.if_refused, self.stance.clone(), begun);
         let connection = Connection::new(dialled.socket, session, origin.clone(), self.context, self.place);
         let outage = &mut self.outage;
-        let (ending, session) = connection.run(|| outage.over(&origin, now())).await;
+        let (ending, session) = connection.run(|missing| outage.over(&origin, missing, now())).await;
 
         let lasted = now().duration_since(begun);
         let delivered = session.has_delivered();
         let disconnected =
             Event::Disconnected { ending: ending.clone(), last_sequence: session.last_sequence(), lasted };
-        self.record(&origin, disconnected).await;
+        self.record(&origin, disconnected.clone()).await;
         self.stance = session.stance().clone();
         if ending.cause != Cause::Stopped {
-            self.down(&ending.to_string());
+            self.down(&ending.to_string(), Some((&origin, &disconnected)));
         }
         if delivered {
             self.backoff.reset();
@@ -191,7 +192,8 @@ impl Leg<'_> {
     }
 
     fn wait_after(&mut self, ending: &Ending) -> Duration {
-        if ending.cause == Cause::Refused && self.stance.is_refused() {
+        if self.context.feed.if_refused == IfRefused::Wait && self.stance.is_refused() && ending.cause != Cause::Stopped
+        {
             // The next connection signs again: asking is how it is found out.
             self.stance.sign_again();
             let wait = self.refused_wait;
@@ -201,8 +203,8 @@ impl Leg<'_> {
         self.backoff.next(self.context.random.fraction(), None)
     }
 
-    fn down(&mut self, why: &str) {
-        let since = self.outage.begins(why, now());
+    fn down(&mut self, why: &str, of: Option<(&Origin, &Event)>) {
+        let since = self.outage.begins(why, of, now());
         self.place.is(State::Down { since, why: why.to_owned() });
     }
 }

@@ -36,10 +36,15 @@ pub fn start(log: Log) {
     };
 }
 
+/// Whether stderr is the journal.
+#[must_use]
+pub fn is_to_journal() -> bool {
+    is_journal(io::stderr().as_fd(), std::env::var("JOURNAL_STREAM").ok().as_deref())
+}
+
 fn resolve(format: LogFormat) -> LogFormat {
-    let stream = std::env::var("JOURNAL_STREAM").ok();
     match format {
-        LogFormat::Auto if is_journal(io::stderr().as_fd(), stream.as_deref()) => LogFormat::Journal,
+        LogFormat::Auto if is_to_journal() => LogFormat::Journal,
         other => other,
     }
 }

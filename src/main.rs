@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::Parser;
-use tickerd::{cli::Cli, command, exit::Status};
+use tickerd::{cli::Cli, command, exit::Status, log};
 
 fn main() -> ExitCode {
     exit_on_panic();
@@ -22,10 +22,18 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if !failure.message.is_empty() {
-                let _ = writeln!(io::stderr(), "tickerd: {}", failure.message);
+                say(&format!("tickerd: {}", failure.message));
             }
             failure.status.into()
         }
+    }
+}
+
+/// The last word. The journal takes the priority of an error from each line's own start.
+fn say(text: &str) {
+    let priority = if log::is_to_journal() { "<3>" } else { "" };
+    for line in text.lines() {
+        let _ = writeln!(io::stderr(), "{priority}{line}");
     }
 }
 
@@ -35,7 +43,7 @@ fn exit_on_panic() {
     let print = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
         print(info);
-        let _ = writeln!(io::stderr(), "tickerd: this is a bug; please report the lines above");
+        say("tickerd: this is a bug; please report the lines above");
         #[allow(clippy::disallowed_methods, reason = "the one place that ends the process")]
         process::exit(Status::Bug as i32);
     }));

@@ -41,6 +41,9 @@ const TLS_WITHIN: Duration = Duration::from_secs(10);
 /// One round trip, and a venue that is coming up again after a deploy.
 const UPGRADE_WITHIN: Duration = Duration::from_secs(10);
 
+/// How long to stay away after 429 where the server does not say: the venue's buckets refill within a second.
+const AFTER_TOO_MANY: Duration = Duration::from_secs(5);
+
 /// All of the above together, and some air: by then a dial has ended one way or the other.
 pub const DIAL_WITHIN: Duration = Duration::from_secs(60);
 
@@ -231,7 +234,9 @@ async fn connect(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
 fn refusal(host: &str, error: tungstenite::Error) -> DialError {
     match error {
         tungstenite::Error::Http(response) => {
-            DialError::Refused { status: response.status(), retry_after: retry_after(response.headers()) }
+            let (status, asked) = (response.status(), retry_after(response.headers()));
+            let unasked = (status == StatusCode::TOO_MANY_REQUESTS).then_some(AFTER_TOO_MANY);
+            DialError::Refused { status, retry_after: asked.or(unasked) }
         }
         other => DialError::Upgrade(host.to_owned(), other),
     }

@@ -21,7 +21,9 @@ impl Manager {
     /// Whether a service manager runs this process; by hand, some things are better ended than waited out.
     #[must_use]
     pub fn is_present() -> bool {
-        ["NOTIFY_SOCKET", "INVOCATION_ID"].iter().any(|name| std::env::var_os(name).is_some())
+        // INVOCATION_ID is inherited by whatever a unit starts, cron jobs and terminals among them; these are not.
+        let ours = std::env::var("SYSTEMD_EXEC_PID").is_ok_and(|pid| pid == std::process::id().to_string());
+        ours || std::env::var_os("NOTIFY_SOCKET").is_some()
     }
 
     /// How often it wants to hear [`Manager::alive`], if at all.
@@ -49,11 +51,19 @@ impl Manager {
     }
 
     /// One line that says how each feed is; said only when it has changed.
-    pub fn status(&mut self, line: String) {
+    pub fn status(&mut self, line: &str) {
+        // A line break would begin a field of its own.
+        let line = line.replace(char::is_control, " ");
         if self.status != line {
             tell(&[NotifyState::Status(&line)]);
             self.status = line;
         }
+    }
+
+    /// READY is still to come: a start that waits for a venue is no start that hangs.
+    pub fn still_starting(&self) {
+        const MORE: u32 = 30_000_000;
+        tell(&[NotifyState::ExtendTimeoutUsec(MORE)]);
     }
 
     /// Reader, writer and supervisor make progress.

@@ -40,6 +40,9 @@ const WRITER_HUNG_AFTER: Duration = Duration::from_secs(10);
 /// How often the clockwork turns without a watchdog: status, syncs, the count of refusals.
 const TICK: Duration = Duration::from_secs(1);
 
+/// A stall of this long is said. A reader that pages or compresses takes a second or two at times.
+const STALL_SAID_AFTER: Duration = Duration::from_secs(5);
+
 /// When a run ends by itself.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Limits {
@@ -74,7 +77,7 @@ pub struct Surroundings {
 /// When the output can not be opened, fails for good or does not drain, or the venue refuses the credentials for good.
 pub async fn run(config: Config, limits: Limits, surroundings: Surroundings) -> Result<(), Failure> {
     let names = config.feeds.iter().map(|feed| feed.name.as_str());
-    let routes = Routes::open(&config.output, names).map_err(|error| Failure::new(Status::Config, error))?;
+    let routes = Routes::open(&config.output, names).map_err(|error| Failure::new(error.status(), error))?;
     let queue = Arc::new(Queue::new(config.output.queue));
     let writer = Writer::new(routes.targets, config.output.record)
         .lines(limits.lines, routes.feeds.iter().map(|(messages, _)| *messages))
@@ -98,6 +101,7 @@ struct Service {
     manager: Manager,
     reread: Reread,
     ready_said: bool,
+    stall_said: bool,
     written_at: (u64, Instant),
     synced_at: Instant,
 }
@@ -162,6 +166,7 @@ impl Service {
             manager: Manager::new(),
             reread,
             ready_said: false,
+            stall_said: false,
             written_at: (0, now()),
             synced_at: now(),
         }
@@ -219,10 +224,29 @@ impl Service {
             self.ready_said = true;
             self.manager.ready();
         }
-        self.manager.status(self.board.line(now));
+        if !self.ready_said {
+            self.manager.still_starting();
+        }
+        self.manager.status(&self.board.line(now));
+        self.warn_of_stall(now);
         if self.board.is_alive(now) && self.writer_is_alive(now) {
             self.manager.alive();
         }
+    }
+
+    /// Once a stall, and while it lasts: the one who can end it is the reader of the output.
+    fn warn_of_stall(&mut self, now: Instant) {
+        let stalled = self.board.stalled(now).filter(|stalled| *stalled >= STALL_SAID_AFTER);
+        if let Some(stalled) = stalled
+            && !self.stall_said
+        {
+            tracing::warn!(
+                "the reader of the output has taken nothing for {} s: the queue is full and the socket is not read; nothing \
+                 is dropped, but the venue may close",
+                stalled.as_secs()
+            );
+        }
+        self.stall_said = stalled.is_some();
     }
 
     /// The writer moves, has nothing to do, or waits inside the system for a reader or a disk.
@@ -246,7 +270,9 @@ impl Service {
                 tracing::error!("files reopened; the configuration is wrong, and a restart would fail: {error}");
             }
         }
-        self.manager.ready();
+        if self.ready_said {
+            self.manager.ready();
+        }
     }
 
     /// Run by hand, with every feed stuck on credentials that were never accepted, going on helps nobody. Under a service
@@ -274,7 +300,7 @@ impl Service {
             Err(_) => Err(Failure::new(
                 Status::Output,
                 format!(
-                    "the output took nothing for {}: {} messages were received and not written",
+                    "the output did not take all within {}: {} messages were received and not written",
                     humantime::format_duration(self.config.service.drain),
                     self.unwritten()
                 ),
@@ -285,7 +311,11 @@ impl Service {
     fn output_ended(&self, result: Result<Finished, WriteError>) -> Result<(), Failure> {
         let totals = self.run.account.totals();
         match result {
-            Ok(_) => {
+            Ok(Finished::Lines) => {
+                tracing::info!(written = totals.written, "stopped: as many lines are written as were asked for");
+                Ok(())
+            }
+            Ok(Finished::Drained) => {
                 tracing::info!(
                     received = totals.received,
                     written = totals.written,
@@ -295,10 +325,7 @@ impl Service {
                 Ok(())
             }
             Err(error) => {
-                let message = format!(
-                    "{error}; {} messages were received and not written",
-                    error.unwritten.max(self.unwritten())
-                );
+                let message = format!("{error}; {} messages were received and not written", self.unwritten());
                 if error.is_reader_gone() && !Manager::is_present() {
                     tracing::info!("the reader of stdout went away: {message}");
                     return Ok(());

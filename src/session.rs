@@ -97,6 +97,23 @@ impl Session {
         self.liveness.has_delivered()
     }
 
+    /// The channels, heartbeats apart, that were asked for and are not in the venue's list.
+    #[must_use]
+    pub fn missing(&self) -> Vec<&'static str> {
+        let missing = self.subscriptions.iter().filter(|subscription| !subscription.is_accepted());
+        missing
+            .flat_map(|s| &s.subscribe.channels)
+            .filter(|channel| !channel.heartbeat)
+            .map(|channel| channel.name)
+            .collect()
+    }
+
+    /// Whether every subscribe that can be asked has been answered.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.subscribed_told
+    }
+
     /// A whole message came; it is recorded already.
     pub fn handle_message(&mut self, arrival: Arrival, length: usize, now: Instant) {
         if self.liveness.handle_message(length, now) {
@@ -151,7 +168,7 @@ impl Session {
     /// The subscribe in hand is on the wire.
     pub fn sent(&mut self, now: Instant) {
         let Some(ask) = self.in_hand.take() else { return };
-        self.liveness.handle_subscribed(now);
+        self.liveness.handle_subscribed(self.subscriptions[ask.index].has_heartbeat(), now);
         if ask.probe {
             self.probing = Some(now);
         } else {
@@ -257,13 +274,21 @@ impl Session {
             self.resume_signing(now);
             return;
         }
-        for subscription in &mut self.subscriptions {
-            if subscription.accept(accepted) == Some(true) {
-                self.stance.refusals = 0;
-                if !std::mem::replace(&mut self.signed_accepted, true) {
-                    self.told.push(Told::Accepted);
-                }
+        let mut signed: Vec<bool> = self.subscriptions.iter_mut().filter_map(|s| s.accept(accepted)).collect();
+        if signed.is_empty() {
+            // The venue leaves out what it does not trade, and a channel with it of which nothing is left. Each ask has its
+            // ack, so one that says nothing new is the answer to the oldest.
+            let pending = self.subscriptions.iter_mut().filter(|s| s.is_of_products() && s.is_pending());
+            signed.extend(pending.min_by_key(|s| s.asked_since()).and_then(Subscription::accept_nothing));
+        }
+        if signed.contains(&true) {
+            self.stance.refusals = 0;
+            if !std::mem::replace(&mut self.signed_accepted, true) {
+                self.told.push(Told::Accepted);
             }
+        }
+        if !signed.is_empty() {
+            self.subscribed_told = false;
         }
         self.tell_subscribed();
     }

@@ -37,6 +37,8 @@ pub enum State {
     Recording {
         /// The credentials are refused and public channels go on without them.
         unsigned: bool,
+        /// The channels that were asked for and are not delivered.
+        missing: Vec<&'static str>,
     },
     /// Nothing is delivered.
     Down {
@@ -67,16 +69,20 @@ impl Board {
         self.legs().iter().all(|leg| leg.heard_by.is_none_or(|by| now <= by + SLACK))
     }
 
-    /// Whether every leg delivers.
+    /// Whether every leg delivers all that was asked for.
     #[must_use]
     pub fn is_delivering(&self) -> bool {
-        self.legs().iter().all(|leg| matches!(leg.state, State::Recording { .. }))
+        self.legs().iter().all(|leg| matches!(&leg.state, State::Recording { missing, .. } if missing.is_empty()))
     }
 
-    /// Whether any leg delivers.
+    /// How long the output has blocked the leg that it has blocked longest, if it blocks one.
     #[must_use]
-    pub fn is_any_delivering(&self) -> bool {
-        self.legs().iter().any(|leg| matches!(leg.state, State::Recording { .. }))
+    pub fn stalled(&self, now: Instant) -> Option<Duration> {
+        let since = |leg: &Leg| match leg.state {
+            State::Stalled { since } => Some(now.duration_since(since)),
+            _ => None,
+        };
+        self.legs().iter().filter_map(since).max()
     }
 
     /// One line that says how each feed is, the worst of its legs speaking for it.
@@ -130,8 +136,7 @@ impl Place {
 impl State {
     fn badness(&self) -> u8 {
         match self {
-            Self::Recording { unsigned: false } => 0,
-            Self::Recording { unsigned: true } => 1,
+            Self::Recording { missing, unsigned } => u8::from(*unsigned || !missing.is_empty()),
             Self::Starting => 2,
             Self::Stalled { .. } => 3,
             Self::Down { .. } => 4,
@@ -141,8 +146,16 @@ impl State {
     fn words(&self, now: Instant) -> String {
         match self {
             Self::Starting => "connecting".into(),
-            Self::Recording { unsigned: false } => "recording".into(),
-            Self::Recording { unsigned: true } => "recording public channels, credentials refused".into(),
+            Self::Recording { unsigned, missing } => {
+                let mut words = "recording".to_owned();
+                if *unsigned {
+                    words.push_str(" public channels, credentials refused");
+                }
+                if !missing.is_empty() {
+                    let _ = write!(words, ", without {}", missing.join(", "));
+                }
+                words
+            }
             Self::Down { since, why } => format!("DOWN {}: {why}", short(now.duration_since(*since))),
             Self::Stalled { since } => {
                 format!("blocked {} by a reader of the output that takes nothing", short(now.duration_since(*since)))
@@ -183,9 +196,9 @@ mod tests {
     fn the_worst_leg_speaks_for_a_feed() {
         let (board, now) = (Board::default(), Instant::now());
         let (a, b, c) = (board.place("x".into(), now), board.place("x".into(), now), board.place("y".into(), now));
-        a.is(State::Recording { unsigned: false });
+        a.is(State::Recording { unsigned: false, missing: vec![] });
         b.is(State::Down { since: now, why: "lost".into() });
-        c.is(State::Recording { unsigned: false });
+        c.is(State::Recording { unsigned: false, missing: vec![] });
         let line = board.line(now + Duration::from_secs(840));
         assert_eq!(line, "x DOWN 14 m: lost (1 of 2 connections deliver); y recording");
     }

@@ -15,20 +15,24 @@ const HOPELESS_AFTER: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub struct Standing {
     refused: u32,
+    in_a_row: u32,
     first_refusal: Option<Instant>,
     accepted: bool,
 }
 
 impl Standing {
-    /// The venue refused them.
-    pub fn refused(&mut self, now: Instant) {
+    /// The venue refused them; how often it has since it last took them.
+    pub fn refused(&mut self, now: Instant) -> u32 {
         self.refused = self.refused.saturating_add(1);
+        self.in_a_row = self.in_a_row.saturating_add(1);
         self.first_refusal.get_or_insert(now);
+        self.in_a_row
     }
 
     /// The venue took them; they were good at least once, and may be again.
     pub fn accepted(&mut self) {
         self.accepted = true;
+        self.in_a_row = 0;
     }
 
     /// Refused at least five times over at least a minute, and never once accepted.

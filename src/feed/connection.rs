@@ -1,6 +1,8 @@
 //! Drives one session over one WebSocket: the session's hands. A message is queued for output before the session looks at
 //! it, and a connection ends in an [`Ending`], never in `Ok`.
 
+mod stall;
+
 use std::{
     sync::Arc,
     task::Poll,
@@ -16,12 +18,13 @@ use tokio_tungstenite::tungstenite::{
     protocol::{CloseFrame, frame::coding::CloseCode},
 };
 
+use self::stall::Stall;
 use crate::{
     feed::Context,
     net::Socket,
     output::Closed,
     record::{Event, Line, Origin},
-    session::{Action, Ask, Cause, Ending, Session, Signing, Told},
+    session::{Action, Ask, Cause, Ending, Session, Told},
     status::{Place, State},
     venue::{Arrival, Kind, Reason, Venue},
     verdict,
@@ -36,12 +39,8 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 /// Messages taken off the socket before the clocks are looked at again: about a millisecond of work.
 const AT_ONCE: u32 = 256;
 
-/// Stalls that follow each other within this are one, and an end of the connection within this after them is its work:
-/// the venue closes on slow readers, but what it sent before lies in the socket and is read first.
-const STALL_MEMORY: Duration = Duration::from_secs(10);
-
-/// A stall shorter than this costs no connection.
-const STALL: Duration = Duration::from_secs(1);
+/// A wake-up that is later than this was no doing of the venue's: the process was stopped, or the machine asleep.
+const LATE: Duration = Duration::from_secs(1);
 
 /// One open WebSocket with its conversation.
 pub(super) struct Connection<'a> {
@@ -56,18 +55,13 @@ pub(super) struct Connection<'a> {
     not_before: Instant,
     /// Since when a frame of ours waits to leave.
     leaving: Option<Leaving>,
-    stalled: Option<Stalled>,
+    stall: Stall,
     announced: bool,
 }
 
 struct Leaving {
     since: Instant,
     subscribe: bool,
-}
-
-struct Stalled {
-    run: Duration,
-    until: Instant,
 }
 
 /// What woke the loop.
@@ -93,26 +87,45 @@ impl<'a> Connection<'a> {
             ask: None,
             not_before: now(),
             leaving: None,
-            stalled: None,
+            stall: Stall::default(),
             announced: false,
         }
     }
 
-    /// Runs the conversation to its end. `delivering` is called once, when the venue delivers.
-    pub async fn run(mut self, mut delivering: impl FnMut()) -> (Ending, Session) {
+    /// Runs the conversation to its end. `delivering` is called once, when the venue delivers and has answered everything,
+    /// with the channels that it refuses.
+    pub async fn run(mut self, mut delivering: impl FnMut(&[&'static str])) -> (Ending, Session) {
         let ending = loop {
             if let Some(ending) = self.obey().await {
                 break ending;
             }
-            if self.session.has_delivered() && !std::mem::replace(&mut self.announced, true) {
-                delivering();
+            if !self.announced && self.session.has_delivered() && self.session.is_settled() {
+                self.announced = true;
+                delivering(&self.session.missing());
             }
             if let Some(ending) = self.turn().await {
                 break ending;
             }
         };
         let ending = self.close(ending).await;
-        (ending, self.session)
+        (self.last_words(ending).await, self.session)
+    }
+
+    /// What came in one batch with the end is told too; and where the session had reasons of its own, they are the cause: a
+    /// venue may refuse and close in one breath.
+    async fn last_words(&mut self, mut ending: Ending) -> Ending {
+        while let Some(action) = self.session.poll(now()) {
+            match action {
+                Action::Tell(told) => self.tell(told).await,
+                Action::End(Cause::Refused) if matches!(ending.cause, Cause::Closed | Cause::Lost) => {
+                    ending.cause = Cause::Refused;
+                    break;
+                }
+                Action::End(_) | Action::Ask(_) => break,
+                Action::Ping => {}
+            }
+        }
+        ending
     }
 
     /// Does all that the session wants done.
@@ -144,6 +157,7 @@ impl<'a> Connection<'a> {
     /// Waits for something to happen, and handles it.
     async fn turn(&mut self) -> Option<Ending> {
         let wake = self.wake_at();
+        let late = |now: Instant| now.checked_duration_since(wake).filter(|late| *late >= LATE);
         let mut stopping = self.context.stopping.clone();
         let pace = &self.context.subscribes;
         let asks = self.ask.as_ref().filter(|_| self.leaving.is_none() && self.not_before <= now());
@@ -155,6 +169,9 @@ impl<'a> Connection<'a> {
             () = sleep_until(wake.into()) => Turn::Clock,
             () = stopping.stopped() => Turn::Stop,
         };
+        if let Some(late) = late(now()) {
+            self.session.shift(late);
+        }
         match turn {
             Turn::Message(message) => self.take(message).await,
             Turn::Left(Ok(())) => {
@@ -225,6 +242,8 @@ impl<'a> Connection<'a> {
             Some(bytes) => (self.venue.read)(&bytes),
             None => Arrival { kind: Kind::Data(None), sequence: None },
         };
+        let (received, last) = self.socket.get_ref().received();
+        self.session.handle_bytes(received, last.into_std());
         self.session.handle_message(arrival, length, now());
         None
     }
@@ -247,17 +266,12 @@ impl<'a> Connection<'a> {
         if let Some(leaving) = &mut self.leaving {
             leaving.since += stall;
         }
-        let run = match self.stalled.take() {
-            Some(earlier) if earlier.until + STALL_MEMORY >= now.checked_sub(stall).unwrap_or(now) => earlier.run,
-            _ => Duration::ZERO,
-        };
-        if run < STALL && run + stall >= STALL {
-            tracing::warn!(
-                feed = %self.origin.feed, conn = %self.origin, stalled_ms = u64::try_from((run + stall).as_millis()).unwrap_or(u64::MAX),
+        if self.stall.note(stall, now) {
+            tracing::info!(
+                feed = %self.origin.feed, conn = %self.origin,
                 "the reader of the output is slower than the feed: nothing is dropped, but the venue may close"
             );
         }
-        self.stalled = Some(Stalled { run: run + stall, until: now });
     }
 
     async fn sign_and_send(&mut self) -> Option<Ending> {
@@ -302,19 +316,25 @@ impl<'a> Connection<'a> {
             Told::Subscribed { channels, omitted } => {
                 for (channel, product) in &omitted {
                     tracing::warn!(
-                        %feed, %conn, event = "subscribed",
+                        %feed, %conn, event = %"subscribed",
                         "the venue left {product} out of {channel}: it does not trade it, or not under that name"
                     );
                 }
-                tracing::debug!(%feed, %conn, event = "subscribed", channels = channels.join(","));
+                tracing::debug!(%feed, %conn, event = %"subscribed", channels = channels.join(","));
                 Event::Subscribed { channels, omitted }
             }
             Told::Refused { channel, message, reason, signed, confirmed } => {
-                if let (Some(desk), Reason::Credentials, true) = (&self.context.desk, reason, signed) {
-                    desk.refused(now());
-                }
+                let in_a_row = match (&self.context.desk, reason, signed) {
+                    (Some(desk), Reason::Credentials, true) => desk.refused(now()),
+                    _ => 1,
+                };
                 let verdict = verdict::of(reason, signed, confirmed);
-                tracing::warn!(%feed, %conn, event = "refused", channel, "the venue says {message:?}: {verdict}");
+                // The first is a warning, the second settles it, and more of the same are no news.
+                if in_a_row <= 2 {
+                    tracing::warn!(%feed, %conn, event = %"refused", channel, "the venue says {message:?}: {verdict}");
+                } else {
+                    tracing::debug!(%feed, %conn, event = %"refused", channel, in_a_row, "the venue says {message:?} again");
+                }
                 Event::Refused { channel, message, verdict }
             }
         };
@@ -322,8 +342,8 @@ impl<'a> Connection<'a> {
     }
 
     fn state(&self) -> State {
-        if self.session.has_delivered() {
-            State::Recording { unsigned: matches!(self.session.stance().signing, Signing::Refused { .. }) }
+        if self.announced {
+            State::Recording { unsigned: self.session.stance().is_refused(), missing: self.session.missing() }
         } else {
             State::Starting
         }
@@ -344,7 +364,7 @@ impl<'a> Connection<'a> {
             self.origin.receive();
             self.origin.drop_one();
             tracing::error!(
-                feed = %self.origin.feed, conn = %self.origin, event = "dropped",
+                feed = %self.origin.feed, conn = %self.origin, event = %"dropped",
                 "a message could not be taken off the socket and is lost: {error}"
             );
             let lost = Event::Dropped { count: 1, bytes: 0, why: "protocol" };
@@ -368,18 +388,18 @@ impl<'a> Connection<'a> {
             // The answer to the venue's close goes out as its end is read.
             Cause::Closed => drop(timeout(CLOSE_WITHIN, self.socket.next()).await),
             _ => {
-                let deadline = now() + CLOSE_WITHIN;
-                while let Some(Some(Ok(message))) = ready(&mut self.socket).filter(|_| now() < deadline) {
+                let mut deadline = now() + CLOSE_WITHIN;
+                while now() < deadline
+                    && let Some(Some(Ok(message))) = ready(&mut self.socket)
+                {
+                    let begun = now();
                     self.handle(message).await;
+                    deadline += now().duration_since(begun);
                 }
                 let _ = self.socket.send(Message::Close(None)).now_or_never();
             }
         }
-        let stalled = self
-            .stalled
-            .as_ref()
-            .is_some_and(|stalled| stalled.run >= STALL && now().duration_since(stalled.until) <= STALL_MEMORY);
-        if stalled && matches!(ending.cause, Cause::Closed | Cause::Lost | Cause::SendTimeout) {
+        if self.stall.is_to_blame(now()) && matches!(ending.cause, Cause::Closed | Cause::Lost | Cause::SendTimeout) {
             return Ending { cause: Cause::ReaderStalled, ..ending };
         }
         ending
@@ -409,6 +429,7 @@ fn ready(socket: &mut Socket) -> Option<Option<Result<Message, tungstenite::Erro
 
 fn closed(frame: Option<CloseFrame>) -> Ending {
     let code = frame.as_ref().map(|frame| frame.code.into());
-    let detail = frame.map_or_else(String::new, |frame| frame.reason.to_string());
+    // The venue's words go into logs and STATUS=, where a line break would begin something of its own.
+    let detail = frame.map_or_else(String::new, |frame| frame.reason.replace(char::is_control, " "));
     Ending { cause: Cause::Closed, code, detail }
 }

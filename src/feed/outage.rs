@@ -3,7 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::record::Origin;
+use serde_json::Value;
+
+use crate::record::{Event, Origin};
 
 /// The first reminder that nothing has come back; each later one after twice as long...
 const REMIND_FIRST: Duration = Duration::from_secs(60);
@@ -41,7 +43,7 @@ impl Outage {
     }
 
     /// A try failed, or a connection ended; since when nothing is delivered.
-    pub(super) fn begins(&mut self, why: &str, now: Instant) -> Instant {
+    pub(super) fn begins(&mut self, why: &str, of: Option<(&Origin, &Event)>, now: Instant) -> Instant {
         let feed = &self.feed;
         match &mut self.remind {
             None => {
@@ -49,7 +51,12 @@ impl Outage {
                     self.began = now;
                 }
                 self.remind = Some(Reminder { at: now + REMIND_FIRST, wait: REMIND_FIRST });
-                tracing::warn!(%feed, event = "disconnected", "nothing is recorded: {why}; trying again until it is back");
+                if let Some((conn, event)) = of {
+                    let (event, data) = (event.name(), Value::Object(event.data(&conn.account)));
+                    tracing::warn!(%feed, %conn, %event, %data, "nothing is recorded: {why}; trying again until it is back");
+                } else {
+                    tracing::warn!(%feed, "nothing is recorded: {why}; trying again until it is back");
+                }
             }
             Some(reminder) if reminder.at <= now => {
                 reminder.wait = (reminder.wait * 2).min(REMIND_LONGEST);
@@ -63,14 +70,17 @@ impl Outage {
     }
 
     /// The venue delivers.
-    pub(super) fn over(&mut self, origin: &Origin, now: Instant) {
+    pub(super) fn over(&mut self, origin: &Origin, missing: &[&'static str], now: Instant) {
         let (feed, tries) = (&self.feed, self.attempts);
         if self.remind.take().is_some() {
             let outage_ms = u64::try_from((now - self.began).as_millis()).unwrap_or(u64::MAX);
             let down = humantime::format_duration(Duration::from_millis(outage_ms));
-            tracing::info!(%feed, conn = %origin, event = "connected", tries, outage_ms, "recording again after {down}");
+            tracing::info!(%feed, conn = %origin, event = %"connected", tries, outage_ms, "recording again after {down}");
         } else {
-            tracing::info!(%feed, conn = %origin, event = "connected", "recording");
+            tracing::info!(%feed, conn = %origin, event = %"connected", "recording");
+        }
+        if !missing.is_empty() {
+            tracing::warn!(%feed, conn = %origin, "not recorded: {}, which the venue refuses", missing.join(", "));
         }
         self.attempts = 0;
     }

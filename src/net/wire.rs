@@ -17,6 +17,8 @@ pub struct Wire {
     stream: Box<dyn Stream>,
     received: u64,
     last: Instant,
+    /// The other side takes nothing any more.
+    deaf: bool,
 }
 
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -27,7 +29,7 @@ impl Wire {
     /// Counts on `stream`.
     #[must_use]
     pub fn new(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Self {
-        Self { stream: Box::new(stream), received: 0, last: Instant::now() }
+        Self { stream: Box::new(stream), received: 0, last: Instant::now(), deaf: false }
     }
 
     /// Bytes received, and when the last of them came.
@@ -50,13 +52,23 @@ impl AsyncRead for Wire {
     }
 }
 
+/// A venue that has said goodbye takes no pong, and an error of that would end the reading as well, with megabytes of its
+/// last messages still in the socket. So the first failed write is the last one made; how it stands is told by the read side.
 impl AsyncWrite for Wire {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        if self.deaf {
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        let result = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes));
+        self.deaf = result.is_err();
+        Poll::Ready(Ok(result.unwrap_or(bytes.len())))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        if !self.deaf {
+            self.deaf = ready!(Pin::new(&mut self.stream).poll_flush(cx)).is_err();
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -7,7 +7,10 @@ use std::{
 };
 
 use super::{OpenError, Target, is_journal};
-use crate::config::{Destination, Events, Output};
+use crate::{
+    config::{Destination, Events, Output},
+    exit::Status,
+};
 
 /// The targets, and for each feed the index of the one for its messages and of the one for its events, if any.
 #[derive(Debug)]
@@ -74,6 +77,17 @@ impl Routes {
 
     fn index(&self, name: &str) -> Option<usize> {
         self.targets.iter().position(|target| target.name == name)
+    }
+}
+
+impl RouteError {
+    /// What a person must mend is configuration; what a disk may get over is output, and is worth another start.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        match self {
+            Self::Open(error) if !error.is_for_a_person() => Status::Output,
+            Self::Open(_) | Self::Stdout(_) | Self::Journal => Status::Config,
+        }
     }
 }
 

@@ -13,6 +13,8 @@ use std::{
 
 use rustix::event::{PollFd, PollFlags, poll};
 
+use crate::notify::Manager;
+
 /// A writer that can be synced and opened anew.
 pub trait Sink: Write + Send {
     /// Sees to it that what was written survives a power cut.
@@ -84,22 +86,18 @@ impl fmt::Debug for Target {
 /// Appends, so that a restart on the same day overwrites nothing (hftbacktest's collector opened at byte 0). A torn last
 /// line of a killed predecessor is ended, so that the first line of ours stays whole.
 fn open(path: &Path) -> Result<File, OpenError> {
-    let failed = |error| OpenError {
-        path: path.to_owned(),
-        error,
-        under_systemd: std::env::var_os("INVOCATION_ID").is_some() || std::env::var_os("NOTIFY_SOCKET").is_some(),
-    };
+    let failed = |error| OpenError { path: path.to_owned(), error, under_systemd: Manager::is_present() };
     let mut file = OpenOptions::new().append(true).read(true).create(true).mode(0o640).open(path).map_err(failed)?;
     let regular = file.metadata().map_err(failed)?.is_file();
     if regular && file.seek(SeekFrom::End(0)).map_err(failed)? > 0 {
         let mut last = [0];
         file.seek(SeekFrom::End(-1)).and_then(|_| file.read_exact(&mut last)).map_err(failed)?;
         if last != *b"\n" {
+            file.write_all(b"\n").map_err(failed)?;
             tracing::warn!(
                 "{} ended in a torn line, left by a kill or a power cut: it was ended, and is no JSON; records go on below it",
                 path.display()
             );
-            file.write_all(b"\n").map_err(failed)?;
         }
     }
     Ok(file)
@@ -147,6 +145,14 @@ impl Write for Appended {
     }
 }
 
+impl OpenError {
+    /// Whether only a person can mend it; a full or failing disk may mend itself.
+    pub(super) fn is_for_a_person(&self) -> bool {
+        use io::ErrorKind::{IsADirectory, NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem};
+        matches!(self.error.kind(), NotFound | PermissionDenied | ReadOnlyFilesystem | IsADirectory | NotADirectory)
+    }
+}
+
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "can not record to {}: {}", self.path.display(), self.error)?;
@@ -156,12 +162,10 @@ impl fmt::Display for OpenError {
         };
         match self.error.kind() {
             io::ErrorKind::NotFound => write!(f, "; make the folder first: mkdir -p {}", parent.display()),
-            io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied if self.under_systemd => write!(
-                f,
-                "; the unit's sandbox closes that path. Open it with `systemctl edit tickerd` and the lines\n[Service]\nReadWritePaths={}\n\
-                 and let the unit's user write there",
-                parent.display()
-            ),
+            io::ErrorKind::ReadOnlyFilesystem if self.under_systemd => {
+                closed(f, &format!("ReadWritePaths={}", parent.display()))
+            }
+            io::ErrorKind::PermissionDenied if self.under_systemd && is_home(parent) => closed(f, "ProtectHome=no"),
             io::ErrorKind::PermissionDenied => write!(f, "; let this user write in {}", parent.display()),
             _ => Ok(()),
         }
@@ -169,6 +173,19 @@ impl fmt::Display for OpenError {
 }
 
 impl std::error::Error for OpenError {}
+
+fn closed(f: &mut fmt::Formatter<'_>, line: &str) -> fmt::Result {
+    write!(
+        f,
+        "; the unit's sandbox closes that path. Open it with `systemctl edit tickerd` and the lines\n[Service]\n{line}\n\
+         and let the unit's user write there"
+    )
+}
+
+/// What the unit's `ProtectHome=yes` closes.
+fn is_home(path: &Path) -> bool {
+    ["/home", "/root", "/run/user"].iter().any(|home| path.starts_with(home))
+}
 
 /// Whether a descriptor is the journal's: `JOURNAL_STREAM` holds device and inode of what systemd connected. Records must
 /// not go there: the journal cuts lines at 48 KiB and drops bursts.

@@ -25,6 +25,8 @@ const LONG: usize = 64 * 1024;
 pub struct Writer {
     targets: Vec<Outlet>,
     pen: Pen,
+    /// Put together and not yet written.
+    composed: Vec<Record>,
     lines_left: Option<u64>,
     /// The targets whose lines count.
     counted: Vec<usize>,
@@ -55,8 +57,6 @@ pub struct WriteError {
     pub target: String,
     /// The system's reason.
     pub error: io::Error,
-    /// How many records were taken from the queue and not written.
-    pub unwritten: u64,
 }
 
 /// Where the writer is, for those who watch it.
@@ -102,6 +102,7 @@ impl Writer {
         Self {
             targets: targets.into_iter().map(outlet).collect(),
             pen: Pen::new(form),
+            composed: Vec::new(),
             lines_left: None,
             counted: Vec::new(),
             sync_each_write: false,
@@ -130,7 +131,8 @@ impl Writer {
         self.pulse.clone()
     }
 
-    /// Writes a batch, giving its room back to `queue` as it goes, and does what is ordered.
+    /// Writes a batch, giving its room back to `queue` and counting its messages as they are written, and does what is
+    /// ordered.
     ///
     /// # Errors
     /// When a target fails: nothing more can be written.
@@ -140,25 +142,16 @@ impl Writer {
         queue: &Queue,
     ) -> Result<Option<Finished>, WriteError> {
         self.pulse.is(WORKING);
-        let mut unwritten = batch.len() as u64;
-        let mut cost = 0;
-        for (target, record) in batch {
-            if self.lines_left == Some(0) {
-                break;
-            }
-            self.put(target, &record).map_err(|error| error.with(unwritten))?;
+        let mut batch = batch.into_iter();
+        while self.lines_left != Some(0)
+            && let Some((target, record)) = batch.next()
+        {
+            self.put(target, record, queue)?;
             if self.counted.contains(&target) {
                 self.lines_left = self.lines_left.map(|left| left - 1);
             }
-            unwritten -= 1;
-            cost += record.cost();
-            if self.targets[target].together.len() >= TOGETHER {
-                self.flush().map_err(|error| error.with(unwritten))?;
-                queue.written(std::mem::take(&mut cost));
-            }
         }
-        self.flush().map_err(|error| error.with(unwritten))?;
-        queue.written(cost);
+        self.flush(queue)?;
         if orders.sync || self.sync_each_write {
             self.sync()?;
         }
@@ -170,40 +163,54 @@ impl Writer {
         if self.lines_left == Some(0) { self.finish().map(|_| Some(Finished::Lines)) } else { Ok(None) }
     }
 
-    /// Writes and syncs the rest.
+    /// Syncs what is written.
     ///
     /// # Errors
     /// When a target fails.
     pub fn finish(&mut self) -> Result<Finished, WriteError> {
-        self.flush()?;
         self.sync()?;
         Ok(Finished::Drained)
     }
 
-    fn put(&mut self, target: usize, record: &Record) -> Result<(), WriteError> {
-        let Outlet { target, together, dirty } = &mut self.targets[target];
+    fn put(&mut self, index: usize, record: Record, queue: &Queue) -> Result<(), WriteError> {
+        if matches!(record.body, Body::Event(_)) {
+            // An event tells what was written before it.
+            self.flush(queue)?;
+        }
+        let Outlet { target, together, dirty } = &mut self.targets[index];
+        *dirty = true;
         match &record.body {
-            Body::Event(event) => self.pen.event(record, event, together),
-            Body::Message(line) => {
-                self.pen.head(record, together);
-                if line.as_bytes().len() > LONG {
-                    write_all(target, together, &self.pulse)?;
-                    write_all_of(target, line.as_bytes(), &self.pulse)?;
-                } else {
-                    together.extend_from_slice(line.as_bytes());
-                }
+            Body::Event(event) => self.pen.event(&record, event, together),
+            Body::Message(line) if line.as_bytes().len() <= LONG => {
+                self.pen.head(&record, together);
+                together.extend_from_slice(line.as_bytes());
                 self.pen.tail(together);
-                record.origin.write();
+            }
+            Body::Message(line) => {
+                self.pen.head(&record, together);
+                write_all(target, together, &self.pulse)?;
+                write_all_of(target, line.as_bytes(), &self.pulse)?;
+                self.pen.tail(together);
             }
         }
-        *dirty = true;
-        Ok(())
+        let full = together.len() >= TOGETHER;
+        self.composed.push(record);
+        if full { self.flush(queue) } else { Ok(()) }
     }
 
-    fn flush(&mut self) -> Result<(), WriteError> {
+    /// Only what the system took counts as written.
+    fn flush(&mut self, queue: &Queue) -> Result<(), WriteError> {
         for outlet in &mut self.targets {
             write_all(&mut outlet.target, &mut outlet.together, &self.pulse)?;
         }
+        let mut cost = 0;
+        for record in self.composed.drain(..) {
+            cost += record.cost();
+            if matches!(record.body, Body::Message(_)) {
+                record.origin.write();
+            }
+        }
+        queue.written(cost);
         Ok(())
     }
 
@@ -231,11 +238,7 @@ impl Writer {
 
 impl WriteError {
     fn new(target: &Target, error: io::Error) -> Self {
-        Self { target: target.name.clone(), error, unwritten: 0 }
-    }
-
-    fn with(self, unwritten: u64) -> Self {
-        Self { unwritten, ..self }
+        Self { target: target.name.clone(), error }
     }
 
     /// Whether the reader of a pipe went away.

@@ -21,8 +21,9 @@ const PING_EVERY: Duration = Duration::from_secs(5);
 const PONG_WITHIN: Duration = Duration::from_secs(10);
 
 /// A message of more than this is a snapshot, and what comes behind it had to wait for it: thirty of 5 MB on a slow line
-/// hold heartbeats, pongs and acks back for longer than any of the limits above. Updates are under 4 KB.
-const BULK: usize = 64 * 1024;
+/// hold heartbeats, pongs and acks back for longer than any of the limits above. Updates are under 4 KB; one read brings
+/// 128 KiB of them at the most.
+const BULK: usize = 256 * 1024;
 
 /// The clocks of one connection.
 pub(super) struct Liveness {
@@ -91,9 +92,10 @@ impl Liveness {
         self.ping = Ping::Due(now + PING_EVERY);
     }
 
-    pub(super) fn handle_subscribed(&mut self, now: Instant) {
-        if self.first_subscribe.is_none() {
-            self.first_subscribe = Some(now);
+    /// A subscribe is on the wire, maybe that of the heartbeats, which may begin from now.
+    pub(super) fn handle_subscribed(&mut self, heartbeats: bool, now: Instant) {
+        self.first_subscribe.get_or_insert(now);
+        if heartbeats {
             self.heartbeat = now;
         }
     }
@@ -158,12 +160,13 @@ impl Liveness {
     }
 
     fn excuse(&mut self, now: Instant) {
-        self.heartbeat = now;
+        // As with bytes: this may be of before a stall.
+        self.heartbeat = self.heartbeat.max(now);
         if let Ping::Out(since) = &mut self.ping {
-            *since = now;
+            *since = now.max(*since);
         }
         if !self.delivered {
-            self.first_subscribe = self.first_subscribe.map(|_| now);
+            self.first_subscribe = self.first_subscribe.map(|at| at.max(now));
         }
     }
 }

@@ -105,7 +105,7 @@ impl Subscription {
 
     pub(super) fn excuse(&mut self, now: Instant) {
         if let State::Asked { since, .. } = &mut self.state {
-            *since = now;
+            *since = now.max(*since);
         }
     }
 
@@ -113,6 +113,29 @@ impl Subscription {
         match &mut self.state {
             State::Due { at } | State::Asked { since: at, .. } => *at += by,
             State::Accepted => {}
+        }
+    }
+
+    /// An answer that names none of what is asked for: the venue trades none of these products. Whether it was signed.
+    pub(super) fn accept_nothing(&mut self) -> Option<bool> {
+        let State::Asked { signed, .. } = self.state else { return None };
+        for channel in self.subscribe.channels.iter().filter(|channel| channel.products == Products::Required) {
+            self.omitted.extend(self.subscribe.products.iter().map(|product| (channel.name, product.to_string())));
+        }
+        self.state = State::Accepted;
+        self.refusals = 0;
+        Some(signed)
+    }
+
+    /// Whether the venue may leave all of it out of its answer.
+    pub(super) fn is_of_products(&self) -> bool {
+        self.subscribe.channels.iter().all(|channel| channel.products == Products::Required)
+    }
+
+    pub(super) fn asked_since(&self) -> Option<Instant> {
+        match self.state {
+            State::Asked { since, .. } => Some(since),
+            State::Due { .. } | State::Accepted => None,
         }
     }
 

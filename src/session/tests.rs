@@ -285,8 +285,10 @@ fn a_ping_without_a_pong_is_noticed_though_heartbeats_come() {
 #[test]
 fn a_subscribe_without_an_answer_is_noticed() {
     let mut script = Script::new(&["ticker"], Stance::new(false));
+    script.asks();
+    script.acks(&["heartbeats"]);
     let (cause, seconds) = script.gives_up(|script| {
-        script.acks(&["heartbeats"]).beats();
+        script.beats();
     });
     assert_eq!((cause, seconds), (Cause::NoAck, 30));
 }
@@ -351,4 +353,30 @@ fn unknown_messages_count_and_break_nothing() {
     assert_eq!(script.session.last_sequence(), Some(41));
     assert!(script.session.has_delivered());
     assert!(!script.does().iter().any(|action| matches!(action, Action::End(_))));
+}
+
+/// Advanced Trade leaves an unknown product out of its ack, and with it a channel of which nothing is left; one delisted
+/// coin must not cost the connection of all the others (`coinbase-pro-node#174`).
+#[test]
+fn a_channel_of_which_the_venue_trades_nothing_is_answered_too() {
+    let mut script = Script::new(&["ticker", "candles"], Stance::new(false));
+    script.asks();
+    script.acks(&["heartbeats"]).acks(&["heartbeats"]).acks(&["heartbeats", "candles"]);
+    let omitted = vec![("ticker", "BTC-USD".to_owned()), ("ticker", "ETH-USDC".to_owned())];
+    let subscribed = Told::Subscribed { channels: vec!["candles", "heartbeats", "ticker"], omitted };
+    assert_eq!(told(script.does()), [subscribed]);
+}
+
+#[test]
+fn snapshots_of_before_a_stall_set_no_clock_back() {
+    let mut script = Script::new(&["ticker"], Stance::new(false));
+    script.asks();
+    script.beats();
+    let before = script.now;
+    let stall = Duration::from_secs(60);
+    script.now += stall;
+    script.session.shift(stall);
+    script.session.handle_bytes(1_000_000, before);
+    script.wait(0);
+    assert_eq!(script.does(), []);
 }
