@@ -109,6 +109,15 @@ impl Credentials {
     }
 }
 
+/// Whether a text that was meant to be something else holds a private key: a PEM, whole or in part, or what alone can be
+/// read as one. It must not be shown.
+#[must_use]
+pub fn is_private_key(text: &str) -> bool {
+    /// The shortest is an Ed25519 seed, 43 characters of base64; no option of ours is as long as that and no path.
+    const SHORTEST: usize = 43;
+    text.contains("PRIVATE KEY") || (text.len() >= SHORTEST && cdp::read(text, &mut Vec::new()).is_ok())
+}
+
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Credentials({}, {}, [redacted])", self.name, self.algorithm())

@@ -7,10 +7,17 @@ use std::{
 };
 
 use clap::Parser;
-use tickerd::{cli::Cli, command, exit::Status, log};
+use tickerd::{auth, cli::Cli, command, exit::Status, log};
 
 fn main() -> ExitCode {
     exit_on_panic();
+    if std::env::args_os().any(|argument| auth::is_private_key(&argument.to_string_lossy())) {
+        say(
+            "tickerd: an argument holds a private key, which every process on this machine can read there and the shell keeps \
+             in its history: give the file's name, and have a new key made",
+        );
+        return Status::Usage.into();
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

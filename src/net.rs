@@ -259,7 +259,11 @@ impl fmt::Display for DialError {
             Self::Url(url) => write!(f, "{url} is no WebSocket URL: wss://host[:port]/path"),
             Self::Lookup(host, error) => write!(f, "name lookup of {host}: {error}"),
             Self::Connect(host, error) => write!(f, "connect to {host}: {error}"),
-            Self::Tls(host, error) => write!(f, "TLS with {host}: {error}"),
+            Self::Tls(host, error) => {
+                write!(f, "TLS with {host}: {error}")?;
+                let unknown = error.to_string().contains("UnknownIssuer");
+                if unknown { f.write_str("; a root of one's own goes into tls.ca_file") } else { Ok(()) }
+            }
             Self::Refused { status, retry_after: None } => write!(f, "the server answered HTTP {status}"),
             Self::Refused { status, retry_after: Some(wait) } => {
                 write!(f, "the server answered HTTP {status} and asks to wait {} s", wait.as_secs())

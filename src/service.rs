@@ -196,6 +196,10 @@ impl Service {
             }
         };
         self.manager.stopping();
+        if matches!(end, End::Asked) {
+            let drain = humantime::format_duration(self.config.service.drain);
+            tracing::info!("stopping: what is queued is written, for {drain} at most; a second signal ends at once");
+        }
         self.stop.stop();
         match end {
             End::Asked => self.drain(written).await,

@@ -266,6 +266,13 @@ fn no_secret_signature_or_token_is_seen_anywhere() {
         assert!(!seen.contains(canary), "{canary} was seen");
     }
 
+    // A key that was pasted where its file's name belongs is not echoed.
+    for pasted in [&scene.secret[..], &format!("-----BEGIN PRIVATE KEY-----\n{}", &scene.secret[..64])] {
+        let output = scene.output(&["run", "--channel", "user", "--key-file", pasted]);
+        assert_eq!(output.status.code(), Some(64));
+        assert!(!String::from_utf8_lossy(&output.stderr).contains(&scene.secret[..12]), "echoed");
+    }
+
     // And a broken key is named without being shown.
     let broken = scene.secret[..100].to_owned();
     let json = serde_json::json!({ "name": KEY_NAME, "privateKey": broken });

@@ -153,7 +153,7 @@ impl Reader<'_, '_> {
                 }
                 Some(channel) if channel.private && !signed => {
                     let what = format!(
-                        "\"{given}\" is private and the feed has no credentials; write credentials = \"main\" and a section \
+                        "\"{given}\" is private and the feed has no credentials; give --key-file FILE, or write credentials = \"main\" and a section \
                          [credentials.main]"
                     );
                     self.wrong(&name.span(), "channels", &what);

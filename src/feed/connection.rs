@@ -24,7 +24,7 @@ use crate::{
     net::Socket,
     output::Closed,
     record::{Event, Line, Origin},
-    session::{Action, Ask, Cause, Ending, Session, Told},
+    session::{Action, Ask, Cause, Ending, IfRefused, Session, Told},
     status::{Place, State},
     venue::{Arrival, Kind, Reason, Venue},
     verdict,
@@ -330,8 +330,17 @@ impl<'a> Connection<'a> {
                 };
                 let verdict = verdict::of(reason, signed, confirmed);
                 // The first is a warning, the second settles it, and more of the same are no news.
+                let then = match (self.session.stance().is_refused(), self.context.feed.if_refused) {
+                    (false, _) => "",
+                    (true, IfRefused::Public) => {
+                        "; public channels go on UNSIGNED, and signing is tried again, slower and slower"
+                    }
+                    (true, IfRefused::Wait) => {
+                        "; nothing is recorded until it takes them; tried again, slower and slower"
+                    }
+                };
                 if in_a_row <= 2 {
-                    tracing::warn!(%feed, %conn, event = %"refused", channel, "the venue says {message:?}: {verdict}");
+                    tracing::warn!(%feed, %conn, event = %"refused", channel, "the venue says {message:?}: {verdict}{then}");
                 } else {
                     tracing::debug!(%feed, %conn, event = %"refused", channel, in_a_row, "the venue says {message:?} again");
                 }

@@ -95,7 +95,7 @@ fn open(path: &Path) -> Result<File, OpenError> {
         if last != *b"\n" {
             file.write_all(b"\n").map_err(failed)?;
             tracing::warn!(
-                "{} ended in a torn line, left by a kill or a power cut: it was ended, and is no JSON; records go on below it",
+                "{} ended in a torn line, left by a kill, a power cut or a full disk: it was ended, and is no JSON; records go on below it",
                 path.display()
             );
         }

@@ -269,7 +269,7 @@ impl fmt::Display for WriteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "can not write to {}: {}", self.target, self.error)?;
         match self.error.kind() {
-            io::ErrorKind::StorageFull => f.write_str("; make room, then start again: what was written is whole"),
+            io::ErrorKind::StorageFull => f.write_str("; make room and start again; the last line may be torn"),
             _ => Ok(()),
         }
     }

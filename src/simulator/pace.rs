@@ -70,10 +70,6 @@ impl Pace {
         Self { speed, opened: Instant::now(), reached: AtomicU64::new(0) }
     }
 
-    pub fn speed(&self) -> Speed {
-        self.speed
-    }
-
     /// The market's time now.
     pub fn now(&self) -> Duration {
         match self.speed {

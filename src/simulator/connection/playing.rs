@@ -22,7 +22,7 @@ pub(super) struct Player {
 
 impl Player {
     pub(super) fn due(&self, simulator: &Simulator) -> Instant {
-        let after = self.next.as_ref().map(|line| simulator.pace.speed().real(line.after));
+        let after = self.next.as_ref().map(|line| simulator.options.speed.real(line.after));
         self.begun + after.unwrap_or_default()
     }
 }
