@@ -25,6 +25,10 @@ struct State {
     records: VecDeque<(usize, Record)>,
     /// What all that is not yet written costs: queued, or taken by the writer.
     cost: u64,
+    /// The tickets of those who wait for room, in their order: or a snapshot of megabytes would wait for as long as small
+    /// messages of other connections fill each gap.
+    waiting: VecDeque<u64>,
+    tickets: u64,
     orders: Orders,
     closed: bool,
     abandoned: bool,
@@ -59,31 +63,38 @@ impl Queue {
         if state.closed || state.abandoned {
             return Err(Closed);
         }
-        let cost = record.cost();
-        if state.cost > 0 && state.cost + cost > self.limit {
+        if !state.waiting.is_empty() || !state.has_room(&record, self.limit) {
             return Ok(Some(record));
         }
-        state.cost += cost;
-        state.records.push_back((target, record));
+        state.put(target, record);
         drop(state);
         self.work.notify_one();
         Ok(None)
     }
 
-    /// Puts a record in, after waiting for room if need be.
+    /// Puts a record in, after waiting for room if need be, in turn.
     ///
     /// # Errors
     /// When the queue is closed.
-    pub async fn push(&self, target: usize, mut record: Record) -> Result<(), Closed> {
+    pub async fn push(&self, target: usize, record: Record) -> Result<(), Closed> {
+        let ticket = Ticket::draw(self);
         loop {
             // Made before the look, so that room which comes in between is not missed.
             let room = self.room.notified();
-            match self.offer(target, record)? {
-                None => return Ok(()),
-                Some(refused) => record = refused,
+            {
+                let mut state = self.state();
+                if state.closed || state.abandoned {
+                    return Err(Closed);
+                }
+                if state.waiting.front() == Some(&ticket.number) && state.has_room(&record, self.limit) {
+                    state.put(target, record);
+                    break;
+                }
             }
             room.await;
         }
+        self.work.notify_one();
+        Ok(())
     }
 
     /// All that has gathered, as soon as there is something; None once closed and empty.
@@ -145,6 +156,40 @@ impl Queue {
     }
 }
 
+impl State {
+    fn has_room(&self, record: &Record, limit: u64) -> bool {
+        self.cost == 0 || self.cost + record.cost() <= limit
+    }
+
+    fn put(&mut self, target: usize, record: Record) {
+        self.cost += record.cost();
+        self.records.push_back((target, record));
+    }
+}
+
+/// A place among those who wait, given up by whoever waits no more.
+struct Ticket<'a> {
+    queue: &'a Queue,
+    number: u64,
+}
+
+impl<'a> Ticket<'a> {
+    fn draw(queue: &'a Queue) -> Self {
+        let mut state = queue.state();
+        state.tickets += 1;
+        let number = state.tickets;
+        state.waiting.push_back(number);
+        Self { queue, number }
+    }
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        self.queue.state().waiting.retain(|number| *number != self.number);
+        self.queue.room.notify_waiters();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::{sync::Arc, time::UNIX_EPOCH};
@@ -187,5 +232,21 @@ mod tests {
         assert_eq!(queue.push(0, record(1)).now_or_never(), Some(Err(Closed)));
         assert_eq!(queue.take().now_or_never().flatten().expect("what was there").0.len(), 2);
         assert!(queue.take().now_or_never().expect("at once").is_none());
+    }
+
+    #[test]
+    fn a_large_message_is_not_overtaken_for_ever() {
+        let queue = Queue::new(10_000);
+        assert!(matches!(queue.offer(0, record(5_000)), Ok(None)));
+        let mut large = Box::pin(queue.push(0, record(8_000)));
+        assert!(large.as_mut().now_or_never().is_none());
+        assert!(matches!(queue.offer(0, record(1)), Ok(Some(_))), "there is room, but somebody waits");
+        let mut small = Box::pin(queue.push(0, record(1)));
+        assert!(small.as_mut().now_or_never().is_none());
+        queue.written(6_000);
+        assert_eq!(large.as_mut().now_or_never(), Some(Ok(())));
+        assert_eq!(small.as_mut().now_or_never(), Some(Ok(())));
+        drop(queue.push(0, record(9_000)));
+        assert!(matches!(queue.offer(0, record(1)), Ok(None)), "whoever gave up waiting blocks nobody");
     }
 }
