@@ -16,6 +16,14 @@ impl Key {
     }
 
     /// HMAC-SHA256 of `prehash`, keyed with the secret's own bytes.
+    ///
+    /// ```
+    /// let key = tickerd::auth::hmac::Key::new("M4009eFnOoPwhNoMwJlsAHgIgleGVFPl");
+    /// let signature = key.sign("1700000000ticker_batchBTC-USD");
+    /// assert_eq!(hex::encode(signature), "4a6f018d320161b7280017814f955fe759c759359718f52f35ff86106d481c87");
+    /// assert!(key.verifies("1700000000ticker_batchBTC-USD", &signature));
+    /// assert!(!key.verifies("1700000001ticker_batchBTC-USD", &signature), "a signature is of its second");
+    /// ```
     #[must_use]
     pub fn sign(&self, prehash: &str) -> [u8; 32] {
         self.mac(prehash).finalize().into_bytes().into()

@@ -1,24 +1,26 @@
 //! Drives one session over one WebSocket: the session's hands. A message is queued for output before the session looks at
 //! it, and a connection ends in an [`Ending`], never in `Ok`.
 
+mod reading;
 mod stall;
 
 use std::{
     sync::Arc,
-    task::Poll,
     time::{Duration, Instant, SystemTime},
 };
 
 use bytes::Bytes;
-use futures::{FutureExt, SinkExt, StreamExt, future::poll_fn};
+use futures::{FutureExt, SinkExt, StreamExt};
 use tokio::time::{sleep_until, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::{
     self, Message,
-    error::{CapacityError, ProtocolError},
     protocol::{CloseFrame, frame::coding::CloseCode},
 };
 
-use self::stall::Stall;
+use self::{
+    reading::{closed, ready},
+    stall::Stall,
+};
 use crate::{
     feed::Context,
     net::Socket,
@@ -164,7 +166,7 @@ impl<'a> Connection<'a> {
         let (may_ask, urgent) = (asks.is_some(), asks.is_some_and(|ask| ask.first));
         let (socket, leaving) = (&mut self.socket, self.leaving.is_some());
         let turn = tokio::select! {
-            turn = message_or_left(socket, leaving) => turn,
+            turn = reading::next(socket, leaving) => turn,
             () = pace.pass(urgent), if may_ask => Turn::Paced,
             () = sleep_until(wake.into()) => Turn::Clock,
             () = stopping.stopped() => Turn::Stop,
@@ -360,15 +362,7 @@ impl<'a> Connection<'a> {
 
     /// What an error of the socket means. What it could not hand over is owned up to.
     async fn ended(&mut self, error: tungstenite::Error) -> Ending {
-        let cause = match &error {
-            tungstenite::Error::Capacity(CapacityError::MessageTooLong { .. }) => Cause::TooLarge,
-            tungstenite::Error::ConnectionClosed
-            | tungstenite::Error::AlreadyClosed
-            | tungstenite::Error::Io(_)
-            | tungstenite::Error::Tls(_)
-            | tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Cause::Lost,
-            _ => Cause::Protocol,
-        };
+        let cause = reading::cause(&error);
         if matches!(cause, Cause::TooLarge | Cause::Protocol) {
             self.origin.receive();
             self.origin.drop_one();
@@ -417,28 +411,4 @@ impl<'a> Connection<'a> {
 
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
-}
-
-/// The next message, while what waits to be sent is sent.
-async fn message_or_left(socket: &mut Socket, leaving: bool) -> Turn {
-    poll_fn(|cx| {
-        if leaving && let Poll::Ready(left) = socket.poll_flush_unpin(cx) {
-            return Poll::Ready(Turn::Left(left));
-        }
-        socket.poll_next_unpin(cx).map(Turn::Message)
-    })
-    .await
-}
-
-/// A message that is there already. Tokio's budget, which would say "not yet" after 128 reads, does not count here.
-#[expect(clippy::option_option, reason = "none yet, and none any more, are two things")]
-fn ready(socket: &mut Socket) -> Option<Option<Result<Message, tungstenite::Error>>> {
-    tokio::task::unconstrained(socket.next()).now_or_never()
-}
-
-fn closed(frame: Option<CloseFrame>) -> Ending {
-    let code = frame.as_ref().map(|frame| frame.code.into());
-    // The venue's words go into logs and STATUS=, where a line break would begin something of its own.
-    let detail = frame.map_or_else(String::new, |frame| frame.reason.replace(char::is_control, " "));
-    Ending { cause: Cause::Closed, code, detail }
 }

@@ -11,6 +11,15 @@ pub struct Line(Bytes);
 
 impl Line {
     /// Takes a text message: as it is where it can be, and kept in base64 where it is no JSON.
+    ///
+    /// ```
+    /// use tickerd::record::Line;
+    ///
+    /// let line = Line::from_text("{\"price\":1.10,\n\"side\":\"bid\"}".into());
+    /// assert_eq!(line.as_bytes(), b"{\"price\":1.10, \"side\":\"bid\"}");
+    /// let line = Line::from_text("no JSON".into());
+    /// assert_eq!(line.as_bytes(), b"{\"tickerd\":\"not-json\",\"base64\":\"bm8gSlNPTg==\"}");
+    /// ```
     #[must_use]
     pub fn from_text(text: Utf8Bytes) -> Self {
         let bytes = Bytes::from(text);

@@ -21,6 +21,14 @@ const QUOTES: &[&str] = &["USDT", "USDC", "USD", "EUR", "GBP", "BTC", "ETH"];
 impl Product {
     /// Takes the id as it is written.
     ///
+    /// ```
+    /// use tickerd::venue::Product;
+    ///
+    /// assert_eq!(Product::parse("ETH-USD").unwrap().as_str(), "ETH-USD");
+    /// let misspelt = Product::parse("eth_usd").unwrap_err();
+    /// assert_eq!(misspelt.to_string(), "\"eth_usd\" is not how a product is spelt: \"ETH-USD\"?");
+    /// ```
+    ///
     /// # Errors
     /// When no venue spells a product so. Coinbase Advanced Trade leaves such a one out of its answer without a word, the
     /// Exchange refuses all that was asked with it; so it is caught here.
