@@ -57,4 +57,30 @@ mod tests {
         assert!(!key.verifies(prehash, &signature[..31]) && !key.verifies(prehash, &[]));
         assert!(!Key::new("another").verifies(prehash, &signature));
     }
+
+    #[test]
+    fn signs_rest_requests_as_their_vectors_say() {
+        // Known answers, computed with Python's hmac.
+        let key = Key::new("M4009eFnOoPwhNoMwJlsAHgIgleGVFPl");
+        for (prehash, signature) in [
+            (
+                "1700000000GET/api/v3/brokerage/accounts",
+                "10137121cce1e5c5bae0f94629cebf75c90ae659da7446474783be2de14cd24e",
+            ),
+            (
+                r#"1700000000POST/api/v3/brokerage/orders{"client_order_id":"1","product_id":"BTC-USD"}"#,
+                "b2ed3960e1e48d05c6ec1ba2da76d2aae2e07332d4cc68b62dad764cf8bac718",
+            ),
+            (
+                "1700000000GET/api/v3/brokerage/orders/historical/fills",
+                "c5f343f8e93f5aa8736ad6ecee5f359dce837f2f7df30fe18034e7d9fc478775",
+            ),
+            (
+                "1700000000GET/api/v3/brokerage/products/BTC-USD/ticker",
+                "f6b19da4413f27d430a7774e07b7dc2162b748c67d3e8b50969e756db2d39225",
+            ),
+        ] {
+            assert_eq!(hex::encode(key.sign(prehash)), signature, "{prehash}");
+        }
+    }
 }
