@@ -3,6 +3,7 @@
 
 mod reading;
 mod stall;
+mod telling;
 
 use std::{
     sync::Arc,
@@ -26,10 +27,9 @@ use crate::{
     net::Socket,
     output::Closed,
     record::{Event, Line, Origin},
-    session::{Action, Ask, Cause, Ending, IfRefused, Session, Told},
+    session::{Action, Ask, Cause, Ending, Session, Told},
     status::{Place, State},
-    venue::{Arrival, Kind, Reason, Venue},
-    verdict,
+    venue::{Arrival, Kind, Venue},
 };
 
 /// How long a frame of ours, a kilobyte at most, may take to leave: the limit on every send.
@@ -172,7 +172,7 @@ impl<'a> Connection<'a> {
             () = stopping.stopped() => Turn::Stop,
         };
         if let Some(late) = late(now()) {
-            self.session.shift(late);
+            self.excuse(late);
         }
         match turn {
             Turn::Message(message) => self.take(message).await,
@@ -259,20 +259,24 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// Clocks that ran while we did not read are set back by as much.
     fn note_stall(&mut self, stall: Duration, before: Option<State>) {
         let Some(before) = before else { return };
         let now = now();
         self.place.is(before);
-        self.session.shift(stall);
-        if let Some(leaving) = &mut self.leaving {
-            leaving.since += stall;
-        }
+        self.excuse(stall);
         if self.stall.note(stall, now) {
             tracing::info!(
                 feed = %self.origin.feed, conn = %self.origin,
                 "the reader of the output is slower than the feed: nothing is dropped, but the venue may close"
             );
+        }
+    }
+
+    /// Clocks that ran while we did not read are set on by as much.
+    fn excuse(&mut self, by: Duration) {
+        self.session.shift(by);
+        if let Some(leaving) = &mut self.leaving {
+            leaving.since += by;
         }
     }
 
@@ -306,50 +310,9 @@ impl<'a> Connection<'a> {
 
     async fn tell(&mut self, told: Told) {
         let recv = self.context.clock.now();
-        let (feed, conn) = (&self.origin.feed, &self.origin);
-        let event = match told {
-            Told::Accepted => {
-                if let Some(desk) = &self.context.desk {
-                    desk.accepted();
-                }
-                tracing::debug!(%feed, %conn, "the venue took the credentials");
-                return;
-            }
-            Told::Subscribed { channels, omitted } => {
-                for (channel, product) in &omitted {
-                    tracing::warn!(
-                        %feed, %conn, event = %"subscribed",
-                        "the venue left {product} out of {channel}: it does not trade it, or not under that name"
-                    );
-                }
-                tracing::debug!(%feed, %conn, event = %"subscribed", channels = channels.join(","));
-                Event::Subscribed { channels, omitted }
-            }
-            Told::Refused { channel, message, reason, signed, confirmed } => {
-                let in_a_row = match (&self.context.desk, reason, signed) {
-                    (Some(desk), Reason::Credentials, true) => desk.refused(now()),
-                    _ => 1,
-                };
-                let verdict = verdict::of(reason, signed, confirmed);
-                // The first is a warning, the second settles it, and more of the same are no news.
-                let then = match (self.session.stance().is_refused(), self.context.feed.if_refused) {
-                    (false, _) => "",
-                    (true, IfRefused::Public) => {
-                        "; public channels go on UNSIGNED, and signing is tried again, slower and slower"
-                    }
-                    (true, IfRefused::Wait) => {
-                        "; nothing is recorded until it takes them; tried again, slower and slower"
-                    }
-                };
-                if in_a_row <= 2 {
-                    tracing::warn!(%feed, %conn, event = %"refused", channel, "the venue says {message:?}: {verdict}{then}");
-                } else {
-                    tracing::debug!(%feed, %conn, event = %"refused", channel, in_a_row, "the venue says {message:?} again");
-                }
-                Event::Refused { channel, message, verdict }
-            }
-        };
-        self.record(recv, event).await;
+        if let Some(event) = telling::event(told, self.context, &self.origin, self.session.stance()) {
+            self.record(recv, event).await;
+        }
     }
 
     fn state(&self) -> State {
