@@ -3,8 +3,12 @@
 
 pub mod advanced_trade;
 mod product;
+mod request;
+mod rest;
 
 pub use product::{Misspelt, Product};
+pub use request::{Proof, Request, Respelt};
+pub use rest::{Listed, Offset, Permissions, Rest};
 
 use std::time::Duration;
 
@@ -20,8 +24,8 @@ pub struct Venue {
     pub name: &'static str,
     /// Its own WebSocket address.
     pub url: &'static str,
-    /// Its own REST address.
-    pub rest: &'static str,
+    /// Its REST interface.
+    pub rest: &'static Rest,
     /// Every channel, heartbeats first.
     pub channels: &'static [Channel],
     /// The first subscribe must come within this after the handshake, or the venue closes.

@@ -104,7 +104,7 @@ fn config(url: String, credentials: Arc<Credentials>) -> Result<Config, Failure>
         name: "demo".into(),
         venue,
         url,
-        rest: venue.rest.into(),
+        rest: venue.rest.url.into(),
         channels: venue.channel("ticker_batch").into_iter().collect(),
         products: vec![product("BTC-USD")?, product("ETH-USD")?],
         credentials: Some(credentials),

@@ -216,7 +216,7 @@ impl Reader<'_, '_> {
         let Some(typed) = &self.draft.rest else {
             let own = Address::parse(venue.url, "wss", "ws").is_ok_and(|own| own.authority == url.authority);
             let scheme = if url.tls { "https" } else { "http" };
-            return Some(if own { venue.rest.to_owned() } else { format!("{scheme}://{}", url.authority) });
+            return Some(if own { venue.rest.url.to_owned() } else { format!("{scheme}://{}", url.authority) });
         };
         let wrong = match Address::parse(typed.get_ref(), "https", "http") {
             Ok(address) if signed && !address.tls && !address.loopback => {

@@ -3,6 +3,8 @@
 //! Sources: docs.cdp.coinbase.com, Advanced Trade, WebSocket overview and channels; sizes and cadences from a recorded
 //! session of 2026-08-09.
 
+pub mod rest;
+
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -15,7 +17,7 @@ use crate::auth::{Credentials, Signer, Stamp};
 pub static MARKET: Venue = Venue {
     name: "advanced-trade",
     url: "wss://advanced-trade-ws.coinbase.com",
-    rest: "https://api.coinbase.com",
+    rest: &rest::REST,
     channels: CHANNELS,
     subscribe_within: Duration::from_secs(5),
     messages,

@@ -123,7 +123,7 @@ impl Plot {
             name: "play".into(),
             venue: &MARKET,
             url: "ws://stage".into(),
-            rest: MARKET.rest.into(),
+            rest: MARKET.rest.url.into(),
             channels: self.channels.iter().map(|name| MARKET.channel(name).expect("a channel")).collect(),
             products: ["BTC-USD", "ETH-USD"].map(|id| Product::parse(id).expect("spelt right")).to_vec(),
             credentials: self.credentials,
