@@ -11,6 +11,7 @@ mod ledger;
 mod pem;
 mod secret;
 
+pub use key_file::KeyFile;
 pub use ledger::Ledger;
 pub use pem::Mended;
 pub use secret::Secret;
@@ -66,13 +67,12 @@ impl Credentials {
         Ok(Self { name: name.to_owned(), key, signer, mended })
     }
 
-    /// Reads the JSON that the CDP portal hands out: `name` or `id`, and `privateKey`.
+    /// Reads the JSON that the CDP portal hands out (`name` or `id`, and `privateKey`), or a [`KeyFile`] of another kind.
     ///
     /// # Errors
     /// As [`Credentials::new`], and when the text is not such a file.
     pub fn from_key_file(name: &str, json: &Secret) -> Result<Self, KeyError> {
-        let (key, secret) = key_file::read(json)?;
-        Self::new(name, Scheme::Jwt, &key, &secret)
+        KeyFile::read(json)?.credentials(name)
     }
 
     /// What the configuration calls them.

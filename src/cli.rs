@@ -1,6 +1,12 @@
 //! The command line. What it means is decided elsewhere: `config` makes one configuration of options and file, and `main`
 //! the exit code of a usage error.
 
+mod credential;
+mod sign;
+
+pub use credential::{Add, Credential};
+pub use sign::{Rest, Sign, Signing, Which, Ws};
+
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, Parser, Subcommand};
@@ -41,6 +47,12 @@ pub enum Command {
     /// Print what `run` would do, and what is wrong with the configuration
     #[command(after_help = CHECK_EXAMPLES)]
     Check(Check),
+    /// Print what is signed for one message or request, its signature, and what to send
+    #[command(subcommand, after_help = sign::EXAMPLES)]
+    Sign(Sign),
+    /// Store credentials where `run` finds them
+    #[command(subcommand, after_help = credential::EXAMPLES)]
+    Credential(Credential),
     /// Be the exchange: serve a market or a recording to any Coinbase client, with faults on request
     #[command(after_help = SIMULATOR_EXAMPLES)]
     Simulator(Simulator),
@@ -75,6 +87,9 @@ pub struct Wanted {
     /// Sign in with this `cdp_api_key.json`
     #[arg(long, value_name = "FILE", requires = "channel")]
     pub key_file: Option<String>,
+    /// Sign in with the credentials that are stored under this name
+    #[arg(long, value_name = "NAME", requires = "channel", conflicts_with = "key_file")]
+    pub credentials: Option<String>,
     /// Write records to this file, or to stdout: -
     #[arg(short, long, value_name = "PATH")]
     pub output: Option<String>,
@@ -173,10 +188,13 @@ impl Cli {
                 venue: wanted.venue.clone(),
                 url: wanted.url.clone(),
                 key_file: wanted.key_file.clone(),
+                credentials: wanted.credentials.clone(),
                 output: wanted.output.clone(),
                 record: wanted.record.clone(),
             },
-            Command::Demo(_) | Command::Init | Command::Simulator(_) => Flags { config, ..Flags::default() },
+            Command::Demo(_) | Command::Init | Command::Sign(_) | Command::Credential(_) | Command::Simulator(_) => {
+                Flags { config, ..Flags::default() }
+            }
         }
     }
 }
@@ -190,6 +208,8 @@ const EXAMPLES: &str = "\
 Examples:
   tickerd demo                                                   see it work
   tickerd run --channel ticker_batch --product BTC-USD,ETH-USD   record public data, no key
+  tickerd credential add main                                    store a key
+  tickerd run --channel user --credentials main                  record what it may see
   tickerd init > config.toml                                     start a configuration
   tickerd check                                                  see what it would do
   tickerd run > tape.ndjson                                      do it";
@@ -199,6 +219,7 @@ Examples:
   tickerd run --channel ticker_batch --product BTC-USD,ETH-USD
   tickerd run --channel level2 --product BTC-USD --output tape.ndjson --seconds 60
   tickerd run --channel user --key-file cdp_api_key.json --record envelope
+  tickerd run --channel user --credentials main
   tickerd run -c config.toml --feed tickers --lines 100 | jq .channel";
 
 const DEMO_EXAMPLES: &str = "\
@@ -239,9 +260,10 @@ mod tests {
 
     #[test]
     fn the_examples_of_the_help_are_understood() {
-        let all = [EXAMPLES, RUN_EXAMPLES, DEMO_EXAMPLES, INIT_EXAMPLES, CHECK_EXAMPLES, SIMULATOR_EXAMPLES];
+        let ours = [EXAMPLES, RUN_EXAMPLES, DEMO_EXAMPLES, INIT_EXAMPLES, CHECK_EXAMPLES, SIMULATOR_EXAMPLES];
+        let all = [&ours[..], &sign::ALL_EXAMPLES, &credential::ALL_EXAMPLES].concat();
         for line in all.iter().flat_map(|examples| examples.lines()).filter(|line| line.contains("tickerd ")) {
-            let command = line.split(['|', '>', '&']).next().unwrap_or_default();
+            let command = line.split(['|', '>', '<', '&']).next().unwrap_or_default();
             let command = command.trim().split("   ").next().unwrap_or_default();
             parse(command).unwrap_or_else(|error| panic!("{command}: {error}"));
         }
@@ -269,6 +291,11 @@ mod tests {
             ("tickerd run --lines 0", ErrorKind::ValueValidation),
             ("tickerd simulator --speed 0", ErrorKind::ValueValidation),
             ("tickerd simulator --loop", ErrorKind::MissingRequiredArgument),
+            ("tickerd run --channel user --key-file f --credentials main", ErrorKind::ArgumentConflict),
+            ("tickerd sign rest GET /a --key-file f --feed f", ErrorKind::ArgumentConflict),
+            ("tickerd sign ws --product BTC-USD", ErrorKind::MissingRequiredArgument),
+            ("tickerd credential add", ErrorKind::MissingRequiredArgument),
+            ("tickerd credential add a/b", ErrorKind::ValueValidation),
             ("tickerd -q -v check", ErrorKind::ArgumentConflict),
             ("tickerd rnu", ErrorKind::InvalidSubcommand),
             ("tickerd --version", ErrorKind::DisplayVersion),

@@ -1,12 +1,16 @@
 //! One file a command: what it reads, what it starts, what it prints.
 
 pub mod check;
+pub mod credential;
 pub mod demo;
 pub mod init;
 pub mod run;
+pub mod sign;
 pub mod simulator;
 
 use std::io;
+
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 use crate::{
     cli::{Cli, Command},
@@ -24,6 +28,8 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Demo(demo) => demo::run(cli, demo),
         Command::Simulator(simulator) => simulator::run(cli, simulator),
         Command::Init => said(init::run(&mut io::stdout().lock())),
+        Command::Sign(options) => sign::run(cli, options, &surroundings()?, &mut io::stdout().lock()),
+        Command::Credential(options) => credential::run(options, &surroundings()?, &mut io::stdout().lock()),
         Command::Check(check) => {
             let config = load(cli)?;
             let mut out = io::stdout().lock();
@@ -34,8 +40,16 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
 
 /// The configuration that the command line, the environment and a file make together.
 fn load(cli: &Cli) -> Result<Config, Failure> {
-    let surroundings = Surroundings::of_process().map_err(|error| Failure::new(Status::Config, error))?;
-    config::load(&cli.flags(), &surroundings).map_err(|error| Failure::new(Status::Config, error))
+    config::load(&cli.flags(), &surroundings()?).map_err(|error| Failure::new(Status::Config, error))
+}
+
+fn surroundings() -> Result<Surroundings, Failure> {
+    Surroundings::of_process().map_err(|error| Failure::new(Status::Config, error))
+}
+
+/// Memory that holds keys is no core file's business. Where the system does not know this, `LimitCORE=0` still holds.
+fn keep_out_of_core_files() {
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
 /// A reader of ours that has seen enough is no failure (`tickerd check | head -1`).

@@ -3,6 +3,7 @@
 //! The way there: `layers` makes one table of file, variables and options, in which each value remembers where it was
 //! typed; `draft` is what was typed; `load` makes a [`Config`] of it, or says what is wrong, where, and what to do.
 
+mod choice;
 mod credentials;
 mod draft;
 mod feed;
@@ -13,12 +14,17 @@ mod nearest;
 mod output;
 mod place;
 mod review;
+mod store;
 mod surroundings;
 
+pub use choice::{Choice, ChoiceError, Chosen, choose};
+pub use credentials::HMAC_EXPIRED;
+pub use feed::channel_meant;
 pub use flags::Flags;
 pub use load::{ConfigError, credentials, load};
 pub use place::{Place, Problem};
-pub use surroundings::Surroundings;
+pub use store::{Store, Stored, write as store};
+pub use surroundings::{Surroundings, read};
 
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 

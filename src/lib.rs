@@ -27,6 +27,7 @@ pub mod pace;
 pub mod random;
 pub mod shutdown;
 pub mod status;
+pub mod terminal;
 
 // ...the disk, the network...
 pub mod output;

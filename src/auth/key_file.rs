@@ -1,34 +1,100 @@
-//! `cdp_api_key.json`, as the CDP portal hands it out.
+//! A key and its secret in one JSON: `cdp_api_key.json`, as the CDP portal hands it out, and the same for a shared secret.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use zeroize::Zeroizing;
 
-use super::{Secret, key::KeyError, pem};
+use super::{Credentials, Scheme, Secret, Signer, key::KeyError, pem};
 
-/// What is read of it; nickname, scopes, allow-lists and whatever else there is are stepped over. The private key stays
+/// A key and its secret, as they stand in one file.
+pub struct KeyFile {
+    /// What the venue knows the key by.
+    pub key: String,
+    /// What signs, as its owner holds it.
+    pub secret: Secret,
+    /// What the file says of it: a `privateKey` is a CDP key or nothing, a `secret` is what it is.
+    pub scheme: Scheme,
+}
+
+/// What is read of it; nickname, scopes, allow-lists and whatever else there is are stepped over. The secret stays
 /// as it stands in the text: serde's own unescaping would leave an unwiped copy behind.
 #[derive(Deserialize)]
-struct KeyFile<'a> {
+struct Members<'a> {
     /// `organizations/…/apiKeys/…`, of the older downloads.
     name: Option<String>,
     /// A UUID, of the newer ones.
     id: Option<String>,
+    /// The key of a shared secret.
+    key: Option<String>,
     #[serde(rename = "privateKey", borrow)]
     private_key: Option<&'a RawValue>,
+    /// A shared secret.
+    #[serde(borrow)]
+    secret: Option<&'a RawValue>,
 }
 
-/// Key id and secret out of the JSON.
-pub(super) fn read(json: &Secret) -> Result<(String, Secret), KeyError> {
-    // Editors on Windows begin files with a byte order mark.
-    let json = json.expose().trim_start_matches('\u{feff}');
-    // serde's own message can quote the value it did not expect, so only the place is told.
-    let file: KeyFile<'_> = serde_json::from_str(json)
-        .map_err(|error| KeyError::NotAKeyFile { line: error.line(), column: error.column() })?;
-    let given = |text: &String| !text.trim().is_empty();
-    let key = file.name.filter(given).or_else(|| file.id.filter(given)).ok_or(KeyError::Missing("name or id"))?;
-    let text = file.private_key.and_then(|raw| raw.get().strip_prefix('"')?.strip_suffix('"'));
-    let text = text.filter(|text| !text.trim().is_empty()).ok_or(KeyError::Missing("privateKey"))?;
-    Ok((key, Secret::new(std::mem::take(&mut *pem::unescape(text)))))
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Written<'a> {
+    Cdp {
+        name: &'a str,
+        #[serde(rename = "privateKey")]
+        private_key: &'a str,
+    },
+    Shared {
+        key: &'a str,
+        secret: &'a str,
+    },
+}
+
+impl KeyFile {
+    /// Reads the portal's JSON (`name` or `id`, and `privateKey`), or the one for shared secrets (`key` and `secret`).
+    ///
+    /// # Errors
+    /// When the text is not such a file: where, or what is missing, never what stands there.
+    pub fn read(json: &Secret) -> Result<Self, KeyError> {
+        // Editors on Windows begin files with a byte order mark.
+        let json = json.expose().trim_start_matches('\u{feff}');
+        // serde's own message can quote the value it did not expect, so only the place is told.
+        let members: Members<'_> = serde_json::from_str(json)
+            .map_err(|error| KeyError::NotAKeyFile { line: error.line(), column: error.column() })?;
+        let given = |text: &String| !text.trim().is_empty();
+        let (scheme, key, secret, missing) = match (members.private_key, members.key) {
+            (None, Some(key)) => (Scheme::Auto, Some(key), members.secret, ("key", "secret")),
+            (private_key, _) => {
+                (Scheme::Jwt, members.name.filter(given).or(members.id), private_key, ("name or id", "privateKey"))
+            }
+        };
+        let key = key.filter(given).ok_or(KeyError::Missing(missing.0))?;
+        let text = secret.and_then(|raw| raw.get().strip_prefix('"')?.strip_suffix('"'));
+        let text = text.filter(|text| !text.trim().is_empty()).ok_or(KeyError::Missing(missing.1))?;
+        Ok(Self { key, scheme, secret: Secret::new(std::mem::take(&mut *pem::unescape(text))) })
+    }
+
+    /// What signs with it.
+    ///
+    /// # Errors
+    /// As [`Credentials::new`].
+    pub fn credentials(&self, name: &str) -> Result<Credentials, KeyError> {
+        Credentials::new(name, self.scheme, &self.key, &self.secret)
+    }
+
+    /// The JSON that [`KeyFile::read`] reads, of the kind that `signer` is.
+    ///
+    /// # Panics
+    /// Never: strings can be written as JSON, and memory takes them.
+    #[must_use]
+    pub fn write(&self, signer: &Signer) -> Secret {
+        let (key, secret) = (self.key.as_str(), self.secret.expose());
+        let written = match signer {
+            Signer::Jwt(_) => Written::Cdp { name: key, private_key: secret },
+            Signer::Hmac(_) => Written::Shared { key, secret },
+        };
+        // JSON takes six bytes for one at most, so the buffer never grows and leaves no copy behind.
+        let mut json = Zeroizing::new(Vec::with_capacity(6 * (key.len() + secret.len()) + 64));
+        serde_json::to_writer(&mut *json, &written).expect("strings are always written, and memory takes them");
+        Secret::new(String::from_utf8(std::mem::take(&mut *json)).expect("JSON is UTF-8"))
+    }
 }
 
 #[cfg(test)]
@@ -36,7 +102,7 @@ mod tests {
     use super::*;
 
     fn read(json: &str) -> Result<(String, String), KeyError> {
-        super::read(&Secret::new(json.to_owned())).map(|(key, secret)| (key, secret.expose().to_owned()))
+        KeyFile::read(&Secret::new(json.to_owned())).map(|file| (file.key, file.secret.expose().to_owned()))
     }
 
     #[test]
@@ -54,6 +120,26 @@ mod tests {
         assert_eq!(read(r#"{"name":" ","privateKey":"AB"}"#), Err(KeyError::Missing("name or id")));
         for json in [r#"{"id":"u"}"#, r#"{"id":"u","privateKey":""}"#, r#"{"id":"u","privateKey":{"a":"b"}}"#] {
             assert_eq!(read(json), Err(KeyError::Missing("privateKey")), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_shared_secret_has_a_file_of_the_same_kind() {
+        assert_eq!(read(r#"{"key":"k","secret":"s\/t"}"#), Ok(("k".to_owned(), "s/t".to_owned())));
+        assert_eq!(read(r#"{"key":"k"}"#), Err(KeyError::Missing("secret")));
+        assert_eq!(read(r#"{"key":"","secret":"s"}"#), Err(KeyError::Missing("key")));
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        for secret in ["M4009eFnOoPwhNoMwJlsAHgIgleGVFPl", "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc="] {
+            let file =
+                KeyFile { key: "a \"key\"".to_owned(), secret: Secret::new(secret.to_owned()), scheme: Scheme::Auto };
+            let credentials = file.credentials("main").expect("a secret");
+            let again = KeyFile::read(&file.write(credentials.signer())).expect("its own JSON");
+            assert_eq!((again.key.as_str(), again.secret.expose()), (file.key.as_str(), secret));
+            let algorithm = again.credentials("main").expect("still a secret").algorithm();
+            assert_eq!(algorithm, credentials.algorithm());
         }
     }
 

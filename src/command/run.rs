@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use rustix::process::{DumpableBehavior, set_dumpable_behavior};
-
-use super::{block_on, load};
+use super::{block_on, keep_out_of_core_files, load};
 use crate::{
     cli::{self, Cli},
     clock::Clock,
@@ -21,8 +19,7 @@ use crate::{
 /// # Errors
 /// As [`service::run`], and when the configuration is wrong.
 pub fn run(cli: &Cli, options: &cli::Run) -> Result<(), Failure> {
-    // Memory that holds keys is no core file's business. Where the system does not know this, LimitCORE=0 still holds.
-    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    keep_out_of_core_files();
     let config = load(cli)?;
     log::start(crate::config::Log { level: cli.level(config.log.level), ..config.log });
     say_what_is_run(&config);

@@ -14,10 +14,10 @@ use super::{
 use crate::auth::{Credentials, Secret};
 
 /// The longest key that is read: CDP's have less than 1 kB, and a certificate chain mistaken for one fits still.
-const LONGEST_SECRET: u64 = 64 << 10;
+pub(super) const LONGEST_SECRET: u64 = 64 << 10;
 
-/// Said once where a feed signs with HMAC.
-pub(super) const HMAC_EXPIRED: &str = "the credentials are an HMAC key: Coinbase expired those of Advanced Trade in February \
+/// Said once where Advanced Trade is signed for with HMAC.
+pub const HMAC_EXPIRED: &str = "the credentials are an HMAC key: Coinbase expired those of Advanced Trade in February \
      2025 and answers \"authentication failure\". Make a CDP key at https://portal.cdp.coinbase.com";
 
 /// Reads the credentials called `name`, which `by` wants.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::IpAddr, ops::Range};
 use tokio_tungstenite::tungstenite::http::Uri;
 use toml::Spanned;
 
-use super::{Feed, Origin, draft, nearest, review::Review};
+use super::{Feed, Origin, Store, draft, nearest, review::Review};
 use crate::venue::{self, Channel, Product, Products, Venue};
 
 /// Venues that will be, so that nobody looks for a slip in their names.
@@ -119,14 +119,7 @@ impl Reader<'_, '_> {
         let Some(typed) = &self.draft.credentials else { return false };
         let name = typed.get_ref().as_str();
         if !known.contains(&name) {
-            // The name is not shown: whoever takes this for the place of the secret has typed it here.
-            let what = match (known, nearest::nearest(name, known.iter().copied())) {
-                ([], _) => {
-                    "there are no credentials; write a section [credentials.main] and credentials = \"main\"".into()
-                }
-                (_, Some(meant)) => format!("no credentials are called so; did you mean \"{meant}\"?"),
-                (_, None) => format!("no credentials are called so; there is {}", nearest::list(known, '"')),
-            };
+            let what = unknown_credentials(name, known, &Store::new(self.review.around));
             self.wrong(&typed.span(), "credentials", &what);
         }
         true
@@ -153,8 +146,8 @@ impl Reader<'_, '_> {
                 }
                 Some(channel) if channel.private && !signed => {
                     let what = format!(
-                        "\"{given}\" is private and the feed has no credentials; give --key-file FILE, or write credentials = \"main\" and a section \
-                         [credentials.main]"
+                        "\"{given}\" is private and the feed has no credentials; store some (tickerd credential add main) and \
+                         name them (credentials = \"main\", or --credentials main), or give --key-file FILE"
                     );
                     self.wrong(&name.span(), "channels", &what);
                 }
@@ -267,6 +260,36 @@ impl Address {
     }
 }
 
+/// What to say of credentials that are nowhere. What can be no name is not shown: whoever takes this for the place of the
+/// secret has typed it here.
+pub(super) fn unknown_credentials(name: &str, known: &[&str], store: &Store) -> String {
+    let stored = store.names();
+    let known: Vec<_> = known.iter().copied().chain(stored.iter().map(String::as_str)).collect();
+    if !Store::is_name(name) {
+        let there_is =
+            if known.is_empty() { String::new() } else { format!("; there is {}", nearest::list(&known, '"')) };
+        return format!("this is no name of credentials: 31 letters, digits, `-` and `_` at most make one{there_is}");
+    }
+    let remedy = match (nearest::nearest(name, known.iter().copied()), known.as_slice()) {
+        (Some(meant), _) => format!("did you mean \"{meant}\"? Else store them:"),
+        (None, []) => "store them:".to_owned(),
+        (None, known) => format!("there is {}. Store them:", nearest::list(known, '"')),
+    };
+    format!(
+        "no credentials are called \"{name}\": there is no section [credentials.{name}], and no {}; {remedy} tickerd \
+         credential add {name}",
+        store.searched(name)
+    )
+}
+
+/// The channel that was probably meant by a name that the venue does not know.
+#[must_use]
+pub fn channel_meant(venue: &Venue, given: &str) -> Option<&'static Channel> {
+    let known: Vec<_> = venue.channels.iter().map(|channel| channel.name).collect();
+    let alias = ALSO_CALLED.iter().find(|(other, name)| *other == given && known.contains(name));
+    venue.channel(alias.map(|(_, name)| *name).or_else(|| nearest::nearest(given, known))?)
+}
+
 /// What to say of a channel that the venue does not have.
 fn stranger(venue: &Venue, given: &str) -> String {
     if let Some(other) = venue::ALL.iter().find(|other| other.channel(given).is_some()) {
@@ -275,10 +298,8 @@ fn stranger(venue: &Venue, given: &str) -> String {
             venue.name, other.name, other.name
         );
     }
-    let known: Vec<_> = venue.channels.iter().map(|channel| channel.name).collect();
-    let alias = ALSO_CALLED.iter().find(|(other, name)| *other == given && known.contains(name));
-    match alias.map(|(_, name)| *name).or_else(|| nearest::nearest(given, known)) {
-        Some(meant) => format!("{} has no \"{given}\"; did you mean \"{meant}\"?", venue.name),
+    match channel_meant(venue, given) {
+        Some(meant) => format!("{} has no \"{given}\"; did you mean \"{}\"?", venue.name, meant.name),
         None => format!("{} has no \"{given}\"; there is {}", venue.name, list_channels(venue)),
     }
 }

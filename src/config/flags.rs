@@ -22,6 +22,8 @@ pub struct Flags {
     pub url: Option<String>,
     /// `--key-file`: the CDP key that the flags' own feed signs with.
     pub key_file: Option<String>,
+    /// `--credentials`: what the flags' own feed signs with, where it is stored under this name.
+    pub credentials: Option<String>,
     /// `--output`, over the file's.
     pub output: Option<String>,
     /// `--record`, over the file's.
@@ -54,6 +56,9 @@ impl Flags {
             }
             if let Some(url) = &self.url {
                 set("--url", &["feed", name, "url"], url.clone().into());
+            }
+            if let Some(credentials) = &self.credentials {
+                set("--credentials", &["feed", name, "credentials"], credentials.clone().into());
             }
             if let Some(file) = &self.key_file {
                 set("--key-file", &["feed", name, "credentials"], OWN_CREDENTIALS.into());

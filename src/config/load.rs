@@ -11,7 +11,7 @@ use std::{
 use toml::Spanned;
 
 use super::{
-    Config, Flags, Log, LogFormat, Ready, Service, Surroundings,
+    Config, Flags, Log, LogFormat, Origin, Ready, Service, Store, Surroundings,
     credentials::{self, HMAC_EXPIRED},
     draft::{self, Draft},
     feed,
@@ -67,6 +67,7 @@ pub fn load(flags: &Flags, around: &Surroundings) -> Result<Config, ConfigError>
     let mut draft = layers.read().map_err(ConfigError::Wrong)?;
     let mut review = Review { layers: &layers, around, problems: Vec::new(), warnings };
 
+    add_stored(&mut draft, &Store::new(around));
     let mut wanted = wanted(&draft, &mut review);
     if own_feed.is_none()
         && let Some(name) = &flags.feed
@@ -115,23 +116,61 @@ pub fn load(flags: &Flags, around: &Surroundings) -> Result<Config, ConfigError>
 /// As [`load`].
 pub fn credentials(file: &Path, around: &Surroundings) -> Result<Vec<Arc<Credentials>>, ConfigError> {
     let flags = Flags { config: Some(file.to_owned()), ..Flags::default() };
+    let read = drafted(&flags, around, |draft, review| {
+        let sections = draft.credentials.iter();
+        sections
+            .filter_map(|(name, typed)| credentials::review(name, typed, "the simulator", review))
+            .collect::<Vec<_>>()
+    })?;
+    Ok(read.into_iter().map(|origin| origin.credentials).collect())
+}
+
+/// The names of all credentials that the configuration has a section or a feed for.
+pub(super) fn names(flags: &Flags, around: &Surroundings) -> Result<Vec<String>, ConfigError> {
+    drafted(flags, around, |draft, _| draft.credentials.keys().cloned().collect())
+}
+
+/// The configuration's credentials of this name, whether or not a feed uses them; None where it has none.
+pub(super) fn named(name: &str, flags: &Flags, around: &Surroundings) -> Result<Option<Origin>, ConfigError> {
+    drafted(flags, around, |draft, review| {
+        let typed = draft.credentials.get(name)?;
+        credentials::review(name, typed, "this command", review)
+    })
+}
+
+/// What `look` finds in the configuration as it was typed, unless it finds something wrong.
+fn drafted<T>(
+    flags: &Flags,
+    around: &Surroundings,
+    look: impl FnOnce(&Draft, &mut Review) -> T,
+) -> Result<T, ConfigError> {
     let mut warnings = Vec::new();
-    let found = find(&flags, around, &mut warnings)?;
+    let found = find(flags, around, &mut warnings)?;
     let settings = around.settings(&mut warnings);
     let layers = Layers {
         file: found.as_ref().map(|(path, text)| (path.as_path(), text.as_str())),
         settings: &settings,
         feed: None,
     };
-    let draft = layers.read().map_err(ConfigError::Wrong)?;
+    let mut draft = layers.read().map_err(ConfigError::Wrong)?;
+    add_stored(&mut draft, &Store::new(around));
     let mut review = Review { layers: &layers, around, problems: Vec::new(), warnings };
-    let read: Vec<_> = draft
-        .credentials
-        .iter()
-        .filter_map(|(name, typed)| credentials::review(name, typed, "the simulator", &mut review))
-        .map(|origin| origin.credentials)
-        .collect();
-    if review.problems.is_empty() { Ok(read) } else { Err(ConfigError::Wrong(review.problems)) }
+    let found = look(&draft, &mut review);
+    if review.problems.is_empty() { Ok(found) } else { Err(ConfigError::Wrong(review.problems)) }
+}
+
+/// Credentials that a feed names and that have no section of their own are where `tickerd credential` stores them.
+fn add_stored(draft: &mut Draft, store: &Store) {
+    for named in draft.feed.iter().filter_map(|feed| feed.get_ref().credentials.as_ref()) {
+        if !draft.credentials.contains_key(named.get_ref())
+            && let Some(path) = store.find(named.get_ref())
+        {
+            let at = named.span();
+            let file = Spanned::new(at.clone(), path.to_string_lossy().into_owned());
+            let section = draft::Credentials { key_file: Some(file), ..draft::Credentials::default() };
+            draft.credentials.insert(named.get_ref().clone(), Spanned::new(at, section));
+        }
+    }
 }
 
 /// The file that wins, and what is in it.

@@ -77,7 +77,10 @@ impl Surroundings {
 }
 
 /// Reads a text of at most `longest` bytes.
-pub(super) fn read(path: &Path, longest: u64) -> io::Result<String> {
+///
+/// # Errors
+/// When the file can not be read, is no text, or is longer.
+pub fn read(path: &Path, longest: u64) -> io::Result<String> {
     let mut text = String::new();
     File::open(path)?.take(longest + 1).read_to_string(&mut text)?;
     if text.len() as u64 > longest {

@@ -1,0 +1,60 @@
+//! `tickerd credential`, as it is typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::config::Store;
+
+/// `tickerd credential`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Credential {
+    /// Ask for a key and its secret without echo, check them, and store them
+    #[command(after_help = ADD_EXAMPLES)]
+    Add(Add),
+    /// Print what is stored, and where; never a secret
+    List,
+    /// Delete what is stored under a name
+    Remove {
+        /// The name
+        #[arg(value_name = "NAME", value_parser = name)]
+        name: String,
+    },
+}
+
+/// `tickerd credential add`.
+#[derive(Clone, Debug, Args)]
+pub struct Add {
+    /// What they are to be called, as in credentials = "main"
+    #[arg(value_name = "NAME", value_parser = name)]
+    pub name: String,
+    /// Read them from this `cdp_api_key.json` and do not ask
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+    /// Store them in place of those that have the name
+    #[arg(long)]
+    pub replace: bool,
+    /// Store them in your own folder, not in the system's, though you may write there
+    #[arg(long)]
+    pub user: bool,
+}
+
+fn name(text: &str) -> Result<String, &'static str> {
+    if Store::is_name(text) { Ok(text.to_owned()) } else { Err("letters, digits, - and _ make a name, 31 at most") }
+}
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  tickerd credential add main
+  tickerd credential list
+  tickerd credential remove main";
+
+const ADD_EXAMPLES: &str = "\
+Examples:
+  tickerd credential add main
+  tickerd credential add main --key-file cdp_api_key.json
+  tickerd credential add main < cdp_api_key.json";
+
+/// Each of them, to be tried.
+#[cfg(test)]
+pub(super) const ALL_EXAMPLES: [&str; 2] = [EXAMPLES, ADD_EXAMPLES];
