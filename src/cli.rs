@@ -295,7 +295,6 @@ mod tests {
             ("tickerd sign rest GET /a --key-file f --feed f", ErrorKind::ArgumentConflict),
             ("tickerd sign ws --product BTC-USD", ErrorKind::MissingRequiredArgument),
             ("tickerd credential add", ErrorKind::MissingRequiredArgument),
-            ("tickerd credential add a/b", ErrorKind::ValueValidation),
             ("tickerd -q -v check", ErrorKind::ArgumentConflict),
             ("tickerd rnu", ErrorKind::InvalidSubcommand),
             ("tickerd --version", ErrorKind::DisplayVersion),

@@ -340,7 +340,7 @@ fn an_error_in_a_feed_names_what_was_probably_meant() {
         ),
         ("venue = \"exchange\"", "\"exchange\" is not built yet; there is \"advanced-trade\", \"advanced-trade-user\""),
         ("venue = \"binance\"", "\"binance\" is no venue; there is \"advanced-trade\""),
-        ("credentials = \"main\"", "write a section [credentials.main]"),
+        ("credentials = \"main\"", "store them: tickerd credential add main"),
         ("name = \"b\"", ":3: this is not TOML: duplicate key"),
     ] {
         assert_says(&Machine::with(&feed(rest)).error(), &[message]);

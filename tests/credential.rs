@@ -19,7 +19,7 @@ use rustix::{
 const KEY: &str = "organizations/00000000-1111-2222-3333-444444444444/apiKeys/55555555-6666-7777-8888-999999999999";
 
 /// A name that no machine has in its own /etc/credstore.
-const NAME: &str = "test-of-credential";
+const NAME: &str = "test-of-store";
 
 /// A person's home, and a key that was made now.
 struct Home {
@@ -168,7 +168,17 @@ fn what_can_not_sign_is_refused_with_the_reason_and_not_stored() {
         assert_says(&home.add(&typed), 78, &[why, "Nothing is stored"]);
         assert!(!home.stored().exists());
     }
-    assert_says(&home.tickerd(&["credential", "add", NAME, "--key-file", "gone.json"], ""), 78, &["gone.json"]);
+    assert_says(
+        &home.tickerd(&["credential", "add", NAME, "--user", "--key-file", "gone.json"], ""),
+        78,
+        &["gone.json"],
+    );
+    // A secret that was typed where the name belongs is not shown again.
+    for command in ["add", "remove"] {
+        assert_says(&home.tickerd(&["credential", command, &home.secret[..32]], ""), 64, &["this is no name"]);
+    }
+    let chosen = home.tickerd(&["check", "--channel", "user", "--credentials", &home.secret[..30]], "");
+    assert_says(&chosen, 78, &["no credentials are called so"]);
 }
 
 /// The person's end of a terminal on which `tickerd credential add` runs.

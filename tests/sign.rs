@@ -1,7 +1,9 @@
 //! `tickerd sign`, by the real binary: what it prints is what the venue is known to take, and what `run` sends.
 
 use std::{
+    fs,
     io::Write,
+    path::Path,
     process::{Command, Output, Stdio},
 };
 
@@ -66,9 +68,12 @@ const VECTORS: &[(&[&str], &str, &str)] = &[
 
 /// `tickerd sign …` in an empty folder, with this environment and this on stdin.
 fn sign(arguments: &[&str], env: &[(&str, &str)], stdin: &str) -> Output {
-    let folder = tempfile::tempdir().expect("a folder");
+    sign_in(tempfile::tempdir().expect("a folder").path(), arguments, env, stdin)
+}
+
+fn sign_in(folder: &Path, arguments: &[&str], env: &[(&str, &str)], stdin: &str) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tickerd"));
-    command.arg("sign").args(arguments).current_dir(folder.path()).env_clear().envs(env.iter().copied());
+    command.arg("sign").args(arguments).current_dir(folder).env_clear().envs(env.iter().copied());
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
     // Whoever reads no stdin may have closed it.
@@ -91,7 +96,6 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("UTF-8")
 }
 
-/// `ccxt#21640` signed the query with the path; here and there products were sorted before they were hashed.
 #[test]
 fn every_vector_of_advanced_trade_comes_out() {
     const BODY: &str = r#"{"client_order_id":"1","product_id":"BTC-USD"}"#;
@@ -133,6 +137,7 @@ fn the_parts_of_a_pre_hash_are_named() {
     serde_json::from_str::<Value>(message).expect("what can be sent as it is");
 }
 
+/// `ccxt#21640`: the query was signed with the path, so that only filtered calls were refused.
 #[test]
 fn what_can_be_mended_is_mended_and_said() {
     for (arguments, prehash, said) in [
@@ -191,8 +196,40 @@ fn what_can_not_be_signed_is_a_usage_error_and_no_key_is_78() {
     }
 }
 
-/// A token of each kind of request, held to another library's reading: `coinbase-advanced-py#80` gave WebSocket tokens the
-/// `uri` of a REST request, and every one of them was refused.
+#[test]
+fn who_signs_is_chosen_where_there_are_several() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let section = |name: &str| {
+        let secret = format!("{{ env = \"SECRET_OF_{name}\" }}");
+        format!("[credentials.{name}]\nkey = \"key-of-{name}\"\nsecret = {secret}\nscheme = \"hmac\"\n")
+    };
+    let feed = |name: &str, more: &str| format!("[[feed]]\nname = \"{name}\"\nchannels = [\"heartbeats\"]\n{more}\n");
+    let config = feed("public", "") + &feed("orders", "credentials = \"two\"") + &section("one") + &section("two");
+    fs::write(folder.path().join("config.toml"), config).expect("writes");
+    // What is not chosen is not read: $SECRET_OF_one is not set, but for the last.
+    let run = |chosen: &[&str], env: &[(&str, &str)]| {
+        let arguments = [&["ws", "--channel", "user", "--json"], chosen].concat();
+        sign_in(folder.path(), &arguments, env, "")
+    };
+    let two = [("SECRET_OF_two", "s")];
+    for chosen in [&["--credentials", "two"][..], &["--feed", "orders"]] {
+        assert_eq!(json(&run(chosen, &two))["key"], "key-of-two");
+    }
+    for (chosen, said) in [
+        (&[][..], "choose with --credentials, of \"one\", \"two\""),
+        (&["--feed", "public"], "feed \"public\" has no credentials"),
+        (&["--feed", "order"], "did you mean \"orders\"?"),
+        (&["--credentials", "tow"], "did you mean \"two\"?"),
+        (&["--credentials", "one"], "credentials.one.secret: the variable named here is not set"),
+        (&["--key-file", "gone.json"], "gone.json can not be read"),
+    ] {
+        let output = run(chosen, &two);
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(78), 0), "{chosen:?}");
+        assert!(text(&output.stderr).contains(said), "{}", text(&output.stderr));
+    }
+}
+
+/// A token of each kind of request, held to another library's reading.
 #[test]
 fn a_token_is_valid_and_claims_what_it_is_for() {
     let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key");

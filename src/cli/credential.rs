@@ -4,8 +4,6 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::config::Store;
-
 /// `tickerd credential`.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Credential {
@@ -17,7 +15,7 @@ pub enum Credential {
     /// Delete what is stored under a name
     Remove {
         /// The name
-        #[arg(value_name = "NAME", value_parser = name)]
+        #[arg(value_name = "NAME")]
         name: String,
     },
 }
@@ -26,7 +24,7 @@ pub enum Credential {
 #[derive(Clone, Debug, Args)]
 pub struct Add {
     /// What they are to be called, as in credentials = "main"
-    #[arg(value_name = "NAME", value_parser = name)]
+    #[arg(value_name = "NAME")]
     pub name: String,
     /// Read them from this `cdp_api_key.json` and do not ask
     #[arg(long, value_name = "FILE")]
@@ -37,10 +35,6 @@ pub struct Add {
     /// Store them in your own folder, not in the system's, though you may write there
     #[arg(long)]
     pub user: bool,
-}
-
-fn name(text: &str) -> Result<String, &'static str> {
-    if Store::is_name(text) { Ok(text.to_owned()) } else { Err("letters, digits, - and _ make a name, 31 at most") }
 }
 
 pub(super) const EXAMPLES: &str = "\

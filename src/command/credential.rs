@@ -1,6 +1,9 @@
 //! `tickerd credential`: stores credentials where `run` finds them. A secret comes in and is never told.
 
-use std::io::{self, Read, Write};
+use std::{
+    io::{self, Read, Write},
+    path::Path,
+};
 
 use serde::de::IgnoredAny;
 
@@ -29,8 +32,15 @@ pub fn run(options: &cli::Credential, around: &Surroundings, out: &mut impl Writ
     }
 }
 
+/// The name is not shown where it is none: it may be the secret, which was typed in its place.
+fn named(name: &str) -> Result<(), Failure> {
+    let what = "this is no name: letters, digits, - and _ make one, 31 at most, as in `tickerd credential add main`";
+    if Store::is_name(name) { Ok(()) } else { Err(Failure::new(Status::Usage, what)) }
+}
+
 fn add(options: &cli::Add, around: &Surroundings, out: &mut impl Write) -> Result<(), Failure> {
     let name = &options.name;
+    named(name)?;
     let stored = Store::new(around);
     let path = stored.place(name, options.user).map_err(|error| Failure::new(Status::Config, error))?;
     if path.exists() && !options.replace {
@@ -55,24 +65,27 @@ fn add(options: &cli::Add, around: &Surroundings, out: &mut impl Write) -> Resul
     store(&path, &file.write(credentials.signer())).map_err(|error| {
         Failure::new(Status::Output, format!("{} can not be written, nothing is stored: {error}", path.display()))
     })?;
-    said(print_stored(&credentials, &path.display().to_string(), stored.is_of_the_system(&path), out))
+    said(print_stored(&credentials, &path, &stored, out))
 }
 
-fn print_stored(credentials: &Credentials, path: &str, system: bool, out: &mut impl Write) -> io::Result<()> {
+fn print_stored(credentials: &Credentials, path: &Path, stored: &Store, out: &mut impl Write) -> io::Result<()> {
     let name = credentials.name();
-    writeln!(out, "stored      {path}")?;
+    writeln!(out, "stored      {}", path.display())?;
     writeln!(out, "key         {}", credentials.key())?;
     writeln!(out, "algorithm   {}", credentials.algorithm())?;
     if !credentials.mended().is_empty() {
         let mended: Vec<_> = credentials.mended().iter().map(ToString::to_string).collect();
-        writeln!(out, "read despite {}", mended.join(", "))?;
+        writeln!(out, "mended      {}", mended.join(", "))?;
     }
     if let Signer::Hmac(_) = credentials.signer() {
         writeln!(out, "warning     {HMAC_EXPIRED}")?;
     }
+    if let Some(first) = stored.find(name).filter(|first| first != path) {
+        writeln!(out, "warning     {} has the same name and is found before it", first.display())?;
+    }
     writeln!(out, "next        tickerd run --channel user --credentials {name}")?;
     writeln!(out, "            or, in a feed of the configuration: credentials = \"{name}\"")?;
-    if system && name != "main" {
+    if stored.is_of_the_system(path) && name != "main" {
         writeln!(out, "            and, for the service, by systemctl edit tickerd: LoadCredential=tickerd-{name}")?;
     }
     out.flush()
@@ -156,12 +169,13 @@ fn list(stored: &Store, out: &mut impl Write) -> Result<(), Failure> {
     said(printed)
 }
 
-fn credentials(name: &str, path: &std::path::Path) -> Result<Credentials, String> {
+fn credentials(name: &str, path: &Path) -> Result<Credentials, String> {
     let text = Secret::new(read(path, LONGEST).map_err(|error| error.to_string())?);
     Credentials::from_key_file(name, &text).map_err(|error| error.to_string())
 }
 
 fn remove(name: &str, stored: &Store, out: &mut impl Write) -> Result<(), Failure> {
+    named(name)?;
     let mut paths = stored.list().into_iter().filter(|known| known.name == *name && !stored.is_given(&known.path));
     let Some(found) = paths.next() else {
         let there_is = match stored.names().join(", ") {

@@ -2,7 +2,10 @@
 
 mod shown;
 
-use std::io::{self, Read, Write};
+use std::{
+    io::{self, Write},
+    path::Path,
+};
 
 use serde_json::Value;
 use shown::{Shown, ToSend};
@@ -168,13 +171,9 @@ fn request(
 
 fn body(options: &cli::Rest, around: &Surroundings) -> Result<String, Failure> {
     let Some(path) = &options.body else { return Ok(String::new()) };
-    let read = if path.as_os_str() == "-" {
-        let mut text = String::new();
-        io::stdin().lock().take(LONGEST_BODY).read_to_string(&mut text).map(|_| text)
-    } else {
-        read(&around.directory.join(path), LONGEST_BODY)
-    };
-    read.map_err(|error| Failure::new(Status::Usage, format!("--body: {} can not be read: {error}", path.display())))
+    let path = if path.as_os_str() == "-" { Path::new("/dev/stdin") } else { path };
+    read(&around.directory.join(path), LONGEST_BODY)
+        .map_err(|error| Failure::new(Status::Usage, format!("--body: {} can not be read: {error}", path.display())))
 }
 
 fn hmac(

@@ -260,23 +260,23 @@ impl Address {
     }
 }
 
-/// What to say of credentials that are nowhere. What can be no name is not shown: whoever takes this for the place of the
+/// What to say of credentials that are nowhere. A name that is long is not shown: whoever takes this for the place of the
 /// secret has typed it here.
 pub(super) fn unknown_credentials(name: &str, known: &[&str], store: &Store) -> String {
+    /// Half of the shortest secret; what one calls a key is seldom as long.
+    const SHOWN: usize = 16;
     let stored = store.names();
     let known: Vec<_> = known.iter().copied().chain(stored.iter().map(String::as_str)).collect();
-    if !Store::is_name(name) {
-        let there_is =
-            if known.is_empty() { String::new() } else { format!("; there is {}", nearest::list(&known, '"')) };
-        return format!("this is no name of credentials: 31 letters, digits, `-` and `_` at most make one{there_is}");
-    }
-    let remedy = match (nearest::nearest(name, known.iter().copied()), known.as_slice()) {
+    let meant = nearest::nearest(name, known.iter().copied());
+    let shown = Store::is_name(name) && name.len() <= SHOWN;
+    let (so, name) = if shown { (format!("\"{name}\""), name) } else { ("so".to_owned(), "NAME") };
+    let remedy = match (meant, known.as_slice()) {
         (Some(meant), _) => format!("did you mean \"{meant}\"? Else store them:"),
         (None, []) => "store them:".to_owned(),
         (None, known) => format!("there is {}. Store them:", nearest::list(known, '"')),
     };
     format!(
-        "no credentials are called \"{name}\": there is no section [credentials.{name}], and no {}; {remedy} tickerd \
+        "no credentials are called {so}: no section is [credentials.{name}], and there is no {}; {remedy} tickerd \
          credential add {name}",
         store.searched(name)
     )
