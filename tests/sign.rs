@@ -68,7 +68,10 @@ const VECTORS: &[(&[&str], &str, &str)] = &[
 
 /// `tickerd sign …` in an empty folder, with this environment and this on stdin.
 fn sign(arguments: &[&str], env: &[(&str, &str)], stdin: &str) -> Output {
-    sign_in(tempfile::tempdir().expect("a folder").path(), arguments, env, stdin)
+    let folder = tempfile::tempdir().expect("a folder");
+    // /etc may hold a configuration of this machine's.
+    let arguments = [arguments, &["-c", "/dev/null"]].concat();
+    sign_in(folder.path(), &arguments, env, stdin)
 }
 
 fn sign_in(folder: &Path, arguments: &[&str], env: &[(&str, &str)], stdin: &str) -> Output {
@@ -189,8 +192,7 @@ fn what_can_not_be_signed_is_a_usage_error_and_no_key_is_78() {
         (&half, "$COINBASE_API_SECRET is not set"),
         (&broken, "from $COINBASE_API_SECRET: the secret"),
     ] {
-        // /etc may hold a store of this machine's.
-        let output = sign(&["ws", "--channel", "user", "-c", "/dev/null"], env, "");
+        let output = sign(&["ws", "--channel", "user"], env, "");
         assert_eq!(output.status.code(), Some(78));
         assert!(text(&output.stderr).contains(said), "{}", text(&output.stderr));
     }
