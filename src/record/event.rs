@@ -32,7 +32,7 @@ pub enum Event {
         /// The venue's words.
         message: String,
         /// What they mean.
-        verdict: &'static str,
+        verdict: String,
     },
     /// A connection is over. Its counts are read when the line is written: it stands behind all of its messages.
     Disconnected {

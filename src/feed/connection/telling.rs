@@ -6,7 +6,7 @@ use crate::{
     record::{Event, Origin},
     session::{IfRefused, Stance, Told},
     venue::Reason,
-    verdict,
+    verdict::{self, Evidence, SchemeUsed},
 };
 
 /// Says it in the log, lets the signing desk know, and makes the event that goes into the record, if it is one.
@@ -35,7 +35,18 @@ pub(super) fn event(told: Told, context: &Context, origin: &Origin, stance: &Sta
                 (Some(desk), Reason::Credentials, true) => desk.refused(now()),
                 _ => 1,
             };
-            let verdict = verdict::of(reason, signed, confirmed);
+            let credentials = context.feed.credentials.as_deref().filter(|_| signed);
+            let verdict = verdict::sentence(&Evidence {
+                venue: context.feed.venue,
+                channel: channel.and_then(|name| context.feed.venue.channel(name)),
+                words: &message,
+                reason,
+                signed,
+                confirmed,
+                scheme: credentials.map(SchemeUsed::of),
+                offset: None,
+                rest: None,
+            });
             let then = match (stance.is_refused(), context.feed.if_refused) {
                 (false, _) => "",
                 (true, IfRefused::Public) => {

@@ -1,0 +1,211 @@
+//! Why the venue refused: what the evidence rules out, and what remains.
+
+use super::{Finding, Mistake as M};
+use crate::{
+    auth::{Credentials, Signer, jwt},
+    venue::{Channel, Offset, Permissions, Reason, Venue},
+};
+
+/// How the refused message was signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SchemeUsed {
+    /// A shared secret.
+    Hmac,
+    /// A CDP token.
+    Jwt,
+}
+
+impl SchemeUsed {
+    /// What these credentials sign by.
+    #[must_use]
+    pub fn of(credentials: &Credentials) -> Self {
+        match credentials.signer() {
+            Signer::Hmac(_) => Self::Hmac,
+            Signer::Jwt(_) => Self::Jwt,
+        }
+    }
+}
+
+/// What the venue's REST interface said of the same credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RestSaid {
+    /// It took the key, which may do this.
+    Took(Permissions),
+    /// 401, in its words.
+    Unauthorized(String),
+    /// 403, in its words.
+    Forbidden(String),
+    /// No answer, and why.
+    Unreachable(String),
+}
+
+/// What is known of one refusal.
+#[derive(Clone, Debug)]
+pub struct Evidence<'a> {
+    /// Who refused.
+    pub venue: &'static Venue,
+    /// What was subscribed to, where that is known.
+    pub channel: Option<&'static Channel>,
+    /// The venue's words.
+    pub words: &'a str,
+    /// What they mean.
+    pub reason: Reason,
+    /// Whether the message was signed.
+    pub signed: bool,
+    /// Whether a second signature was refused as well.
+    pub confirmed: bool,
+    /// How it was signed.
+    pub scheme: Option<SchemeUsed>,
+    /// How far this machine's clock is from the venue's.
+    pub offset: Option<Offset>,
+    /// What REST said.
+    pub rest: Option<&'a RestSaid>,
+}
+
+/// The causes that the evidence leaves, likeliest first. Those that it does not tell apart are all possible, together.
+#[must_use]
+pub fn causes(evidence: &Evidence<'_>) -> Vec<Finding> {
+    match evidence.reason {
+        Reason::TooFast => vec![Finding::wrong(
+            M::RateLimit,
+            "the venue says that it is asked too fast; it will be asked again more slowly",
+        )],
+        Reason::TooMuch => {
+            let what = evidence.channel.and_then(|channel| Some((channel.name, channel.per_connection?))).map_or_else(
+                || "the venue says that this is more than one connection may carry".to_owned(),
+                |(name, most)| format!("{name} takes {most} products a connection"),
+            );
+            vec![Finding::wrong(M::TooMany, what)]
+        }
+        Reason::Unknown => Vec::new(),
+        Reason::Credentials if evidence.signed => of_signed(evidence),
+        Reason::Credentials => of_unsigned(evidence),
+    }
+}
+
+fn of_unsigned(evidence: &Evidence<'_>) -> Vec<Finding> {
+    match evidence.channel {
+        Some(channel) if channel.private => vec![Finding::wrong(
+            M::PrivateChannel,
+            format!("{} is private, and the subscribe was not signed", channel.name),
+        )],
+        Some(channel) => vec![Finding::possible(
+            M::ChannelName,
+            format!(
+                "{} wants no credentials as far as is known; the venue may have renamed or closed it",
+                channel.name
+            ),
+        )],
+        None => vec![
+            Finding::possible(M::PrivateChannel, "the channel may want credentials, and the subscribe was not signed"),
+            Finding::possible(M::ChannelName, "the venue may not know the channel's name"),
+        ],
+    }
+}
+
+fn of_signed(evidence: &Evidence<'_>) -> Vec<Finding> {
+    let mut found = Vec::new();
+    if let Some(offset) = evidence.offset.filter(Offset::is_notable) {
+        found.push(clock(evidence, offset));
+    }
+    // Whoever took the key knows it: what is said of expired, unknown or bound keys is then ruled out.
+    let took = matches!(evidence.rest, Some(RestSaid::Took(_)));
+    if evidence.scheme == Some(SchemeUsed::Hmac) && !took {
+        found.push(Finding::wrong(
+            M::LegacyKey,
+            "this is an HMAC key: Coinbase expired those of Advanced Trade in February 2025",
+        ));
+    }
+    match evidence.rest {
+        Some(RestSaid::Took(may)) if !may.can_view => {
+            found.push(Finding::wrong(M::Permission, "REST takes the key and says that it may not view"));
+        }
+        Some(RestSaid::Took(_)) => found.extend(taken_by_rest(evidence)),
+        Some(RestSaid::Forbidden(words)) => {
+            found.push(Finding::wrong(M::Permission, format!("REST answers 403 {words:?}")));
+            found.push(Finding::possible(M::AllowedIps, "the key is bound to other IP addresses"));
+        }
+        Some(RestSaid::Unauthorized(words)) => {
+            let what = format!("REST refuses it as well, with 401 {words:?}");
+            found.push(Finding::possible(
+                M::KeyState,
+                format!("{what}: the key is unknown, disabled, deleted or too new"),
+            ));
+            found.push(Finding::possible(M::AllowedIps, "the key is bound to other IP addresses than this machine's"));
+        }
+        Some(RestSaid::Unreachable(_)) | None => {
+            found.push(Finding::possible(M::KeyState, "the key is unknown, expired, disabled, deleted or too new"));
+            found.push(Finding::possible(M::AllowedIps, "it is bound to other IP addresses"));
+            if evidence.channel.is_none_or(|channel| channel.private) {
+                found.push(Finding::possible(M::Permission, "it may not view, or is of another portfolio"));
+            }
+            if evidence.offset.is_none() {
+                found.push(Finding::possible(M::Clock, "this machine's clock is off by more than 30 s"));
+            }
+        }
+    }
+    found
+}
+
+/// REST takes the key: it is known, enabled, bound to no other address, and the clock was good enough.
+fn taken_by_rest(evidence: &Evidence<'_>) -> Vec<Finding> {
+    let passing = "REST takes the key and lets it view, so the key is good: such refusals of the WebSocket heal within seconds to minutes";
+    let mut found = vec![Finding::possible(M::KeyState, passing)];
+    if let Some(channel) = evidence.channel {
+        found.push(Finding::possible(
+            M::ChannelName,
+            format!("the venue no longer knows the channel {}, of which it says the same", channel.name),
+        ));
+    }
+    found
+}
+
+/// A clock that is off explains a refusal only so far as the scheme minds it.
+fn clock(evidence: &Evidence<'_>, offset: Offset) -> Finding {
+    /// A signature counts for so long either way.
+    const HMAC_MS: i64 = 30_000;
+    /// A token is valid from so long before it was made, by our clock...
+    const BEFORE_MS: i64 = jwt::SKEW.cast_signed() * 1_000;
+    /// ...until so long after.
+    const AFTER_MS: i64 = (jwt::LIFE - jwt::SKEW).cast_signed() * 1_000;
+    let what = format!("this machine's clock is {offset} the venue's");
+    let (ahead, behind) = match evidence.scheme {
+        Some(SchemeUsed::Hmac) => (HMAC_MS, HMAC_MS),
+        _ => (BEFORE_MS, AFTER_MS),
+    };
+    if offset.ms > behind || -offset.ms > ahead {
+        Finding::wrong(M::Clock, what)
+    } else {
+        Finding::possible(M::Clock, what)
+    }
+}
+
+/// The running daemon's one line: the likeliest causes, and what to do.
+#[must_use]
+pub fn sentence(evidence: &Evidence<'_>) -> String {
+    /// What fits on a line of the log beside its own fields.
+    const LONGEST: usize = 200;
+    let found = causes(evidence);
+    let Some(first) = found.first() else {
+        return "the venue's own words are all that is known: asked again later".to_owned();
+    };
+    if evidence.reason == Reason::Credentials && evidence.signed && !evidence.confirmed && !super::is_refusal(&found) {
+        return "refused once with a locally valid signature: tried again with a new one".to_owned();
+    }
+    let good = matches!(evidence.rest, Some(RestSaid::Took(may)) if may.can_view);
+    let mut sentence = first.what.clone();
+    if super::is_refusal(&found[..1]) {
+        if sentence.len() + first.mistake.remedy().len() + 2 <= LONGEST {
+            sentence = format!("{sentence}: {}", first.mistake.remedy());
+        }
+    } else if !good {
+        for other in &found[1..] {
+            let longer = format!("{sentence}; or {}", other.what);
+            if longer.len() > LONGEST {
+                break;
+            }
+            sentence = longer;
+        }
+    }
+    sentence
+}

@@ -1,0 +1,223 @@
+//! The ways in which signing goes wrong: one table, that everything which judges credentials points into.
+
+/// One way in which signing goes wrong. The order is the table's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "each is described by its row of the table: title, why and remedy")]
+pub enum Mistake {
+    Swapped,
+    LegacyKey,
+    OtherVenuesKey,
+    EscapedNewlines,
+    FlattenedPem,
+    BareBase64,
+    WrongAlgorithm,
+    PublicKey,
+    StrayWhiteSpace,
+    Clock,
+    Milliseconds,
+    Decimals,
+    TimestampDiffers,
+    Stale,
+    Encoding,
+    SecretDecoding,
+    QueryInPath,
+    Uri,
+    Prehash,
+    ProductSpelling,
+    ChannelName,
+    ChannelsPlural,
+    PrivateChannel,
+    AllowedIps,
+    Permission,
+    KeyState,
+    OldIssuer,
+    SignatureForm,
+    BadToken,
+    RateLimit,
+    TooMany,
+    Shadowed,
+    OtherRecipe,
+    Placeholder,
+    Url,
+}
+
+use Mistake as M;
+
+struct Row {
+    mistake: Mistake,
+    title: &'static str,
+    why: &'static str,
+    remedy: &'static str,
+}
+
+const fn row(mistake: Mistake, title: &'static str, why: &'static str, remedy: &'static str) -> Row {
+    Row { mistake, title, why, remedy }
+}
+
+#[rustfmt::skip]
+const TABLE: [Row; 35] = [
+    row(M::Swapped, "key and secret are swapped, or are not a pair",
+        "the venue looks for a key of that name and has none",
+        "put the key's name (organizations/…/apiKeys/…) under key, and the private key under secret"),
+    row(M::LegacyKey, "an HMAC key of Advanced Trade",
+        "Coinbase expired all of them in February 2025",
+        "make a CDP key at https://portal.cdp.coinbase.com"),
+    row(M::OtherVenuesKey, "another venue's key",
+        "Exchange, Prime and Advanced Trade each know only their own keys",
+        "make a CDP key at https://portal.cdp.coinbase.com for Advanced Trade; it has no passphrase"),
+    row(M::EscapedNewlines, "line breaks written out as \\n",
+        "most clients can not read a PEM that has a backslash and an n where its lines should end",
+        "keep the key in a file, or turn each \\n into a line break"),
+    row(M::FlattenedPem, "a PEM that is wrapped otherwise than it was given out, or is damaged",
+        "quotes, or a lost or added line, keep strict readers from parsing it",
+        "copy the key again, from -----BEGIN to the end of the last line, into a file of its own"),
+    row(M::BareBase64, "no PEM markers, or not the whole key",
+        "without BEGIN and END its length decides what it is taken for",
+        "copy the key again, whole, as the CDP portal shows it"),
+    row(M::WrongAlgorithm, "an algorithm that is not the key's",
+        "ES256 is for EC keys, EdDSA for Ed25519 keys; a signature by the other one verifies nothing",
+        "let the key decide: its bytes say what it is, its label does not"),
+    row(M::PublicKey, "a public key in place of the private one",
+        "a public key can check signatures and make none",
+        "use the private key, which the CDP portal shows once, when the key is made"),
+    row(M::StrayWhiteSpace, "white space around key or secret",
+        "it is signed, or looked up, as part of the text",
+        "store it without: `printf %s` writes no line break, `echo` and a heredoc do"),
+    row(M::Clock, "this machine's clock is wrong",
+        "a signature counts for 30 s either way; a token not before its nbf, and not after its exp",
+        "synchronise the clock (systemd-timesyncd, chrony; `wsl --shutdown` after sleep)"),
+    row(M::Milliseconds, "a time in milliseconds",
+        "it is read as seconds and lies thousands of years ahead",
+        "send whole seconds since 1970"),
+    row(M::Decimals, "a time with decimals",
+        "only whole seconds are taken",
+        "send whole seconds since 1970, without a point"),
+    row(M::TimestampDiffers, "the time that was signed is not the one that was sent",
+        "the venue computes the signature from the timestamp that it receives",
+        "read the clock once, and sign and send that same text"),
+    row(M::Stale, "a signature or token that is too old",
+        "a signature counts for 30 s and a token for 2 minutes, so one that is kept fails at the first reconnect",
+        "sign anew for every message, when it can be sent"),
+    row(M::Encoding, "the signature is in another encoding",
+        "Advanced Trade compares 64 lower-case hex digits, and takes neither capitals nor base64",
+        "write the HMAC as lower-case hex"),
+    row(M::SecretDecoding, "the secret is not used as its own text",
+        "Advanced Trade's is the HMAC key as it is written; the Exchange's is base64 to be decoded first",
+        "use the bytes of the secret's text as the key"),
+    row(M::QueryInPath, "the query is signed with the path",
+        "the venue signs the path up to the question mark",
+        "sign without `?` and what follows, and send it all the same"),
+    row(M::Uri, "method, path or host are not spelt as they are signed",
+        "the venue signs METHOD in capitals and the path from its slash on; a WebSocket token has no uri",
+        "HMAC signs `GET/api/…`; a REST token's uri is `GET api.coinbase.com/api/…`, without https:// and query"),
+    row(M::Prehash, "what was signed is put together wrongly",
+        "any other order, separator or content gives another signature",
+        "sign timestamp + channel + products joined by commas, in the message's order; for REST timestamp + METHOD + path + body"),
+    row(M::ProductSpelling, "a product's name is misspelt",
+        "the venue leaves what it does not know out of its answer, without a word",
+        "write products in capitals with hyphens: BTC-USD"),
+    row(M::ChannelName, "the venue has no channel of that name",
+        "it says \"authentication failure\" of channels that it does not know",
+        "subscribe by the names that the documentation has: heartbeats, level2, market_trades, …"),
+    row(M::ChannelsPlural, "`channels` in place of `channel`, or the other way round",
+        "Advanced Trade takes one channel a message, the Exchange a list of them",
+        "send \"channel\": \"level2\" to Advanced Trade, one message for each channel"),
+    row(M::PrivateChannel, "a private channel without credentials, or a channel on the wrong host",
+        "user and futures_balance_summary want a signature; the user endpoint carries no market data",
+        "sign it; take market channels from wss://advanced-trade-ws.coinbase.com"),
+    row(M::AllowedIps, "the key is bound to other IP addresses",
+        "the venue refuses from anywhere else; IPv6 or a new NAT is elsewhere",
+        "add this machine's address to the key's list in the CDP portal, or empty the list"),
+    row(M::Permission, "the key lacks a permission, or is of another portfolio",
+        "subscribing to private channels takes the permission to view",
+        "make a key that may view this portfolio, in the CDP portal"),
+    row(M::KeyState, "the key is unknown, disabled, deleted or too new",
+        "the venue does not know it, no longer, or not yet",
+        "look for it in the CDP portal; wait some minutes if it is new; else make another"),
+    row(M::OldIssuer, "a token as it was made before May 2024",
+        "the issuer was \"coinbase-cloud\" and there was an audience; both are refused now",
+        "set iss to \"cdp\" and leave aud out"),
+    row(M::SignatureForm, "the signature's form or curve is another",
+        "a token takes the 64 bytes r||s on P-256, not DER and no other curve",
+        "sign as JWS does (IEEE P1363 form), with the P-256 key that the CDP portal made"),
+    row(M::BadToken, "a token that is damaged, or that this key did not sign",
+        "a bad token is refused even where none is needed",
+        "make it from the configured key, or leave it out on public channels"),
+    row(M::RateLimit, "asked too fast",
+        "the venue takes 8 messages a second and refuses the rest",
+        "send subscribes at least 125 ms apart"),
+    row(M::TooMany, "more than one connection may carry",
+        "level2 takes 30 products a connection",
+        "spread the products over more connections"),
+    row(M::Shadowed, "a variable of the environment holds another key",
+        "clients take COINBASE_API_KEY and COINBASE_API_SECRET unasked, an old one as well",
+        "unset it, or make it hold the same"),
+    row(M::OtherRecipe, "signed by another interface's recipe",
+        "WebSocket signs channel and products, REST method and path, the Exchange `GET/users/self/verify`",
+        "for a WebSocket sign timestamp + channel + products joined by commas; for REST timestamp + METHOD + path + body"),
+    row(M::Placeholder, "a placeholder that was never filled in, or nothing",
+        "the text of an example is no key",
+        "fill in the key's name and the private key as the CDP portal showed them"),
+    row(M::Url, "an address that is not the venue's WebSocket",
+        "a REST address, or one without scheme, answers no WebSocket",
+        "use wss://advanced-trade-ws.coinbase.com, or leave url out"),
+];
+
+const fn all() -> [Mistake; TABLE.len()] {
+    let mut all = [M::Swapped; TABLE.len()];
+    let mut at = 0;
+    while at < all.len() {
+        all[at] = TABLE[at].mistake;
+        at += 1;
+    }
+    all
+}
+
+impl Mistake {
+    /// Every one, in the table's order.
+    pub const ALL: [Self; TABLE.len()] = all();
+
+    /// Its number in the table, from 1.
+    #[must_use]
+    pub fn row(self) -> u8 {
+        self as u8 + 1
+    }
+
+    /// What it is, in one short line.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        self.entry().title
+    }
+
+    /// Why the venue refuses it.
+    #[must_use]
+    pub fn why(self) -> &'static str {
+        self.entry().why
+    }
+
+    /// What to do.
+    #[must_use]
+    pub fn remedy(self) -> &'static str {
+        self.entry().remedy
+    }
+
+    fn entry(self) -> &'static Row {
+        &TABLE[self as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_mistake_stands_in_its_own_row() {
+        for (place, mistake) in Mistake::ALL.into_iter().enumerate() {
+            assert_eq!(mistake as usize, place, "{mistake:?}");
+            for text in [mistake.title(), mistake.why(), mistake.remedy()] {
+                assert!(!text.is_empty() && !text.ends_with('.') && !text.contains('\n'), "{text}");
+            }
+        }
+        assert_eq!((M::Swapped.row(), M::Url.row()), (1, 35));
+    }
+}

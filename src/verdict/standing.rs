@@ -1,0 +1,61 @@
+//! When credentials that the venue refuses are given up.
+
+use std::time::{Duration, Instant};
+
+/// Refusals before a daemon that a person started gives up...
+const HOPELESS_REFUSALS: u32 = 5;
+
+/// ...and the time over which they must have come: a venue that is itself in trouble refuses everybody for a few seconds
+/// (`coinbase-advanced-py#19`: refused in one run, fine six seconds later).
+const HOPELESS_AFTER: Duration = Duration::from_secs(60);
+
+/// What became of one set of credentials since the process began.
+#[derive(Debug, Default)]
+pub struct Standing {
+    refused: u32,
+    in_a_row: u32,
+    first_refusal: Option<Instant>,
+    accepted: bool,
+}
+
+impl Standing {
+    /// The venue refused them; how often it has since it last took them.
+    pub fn refused(&mut self, now: Instant) -> u32 {
+        self.refused = self.refused.saturating_add(1);
+        self.in_a_row = self.in_a_row.saturating_add(1);
+        self.first_refusal.get_or_insert(now);
+        self.in_a_row
+    }
+
+    /// The venue took them; they were good at least once, and may be again.
+    pub fn accepted(&mut self) {
+        self.accepted = true;
+        self.in_a_row = 0;
+    }
+
+    /// Refused at least five times over at least a minute, and never once accepted.
+    #[must_use]
+    pub fn is_hopeless(&self, now: Instant) -> bool {
+        !self.accepted
+            && self.refused >= HOPELESS_REFUSALS
+            && self.first_refusal.is_some_and(|first| now.duration_since(first) >= HOPELESS_AFTER)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn five_refusals_over_a_minute_are_hopeless_unless_ever_accepted() {
+        let (start, minute) = (Instant::now(), Duration::from_secs(60));
+        let mut standing = Standing::default();
+        for second in 0..5 {
+            standing.refused(start + Duration::from_secs(second));
+        }
+        assert!(!standing.is_hopeless(start + minute / 2), "five within seconds may be the venue's own trouble");
+        assert!(standing.is_hopeless(start + minute));
+        standing.accepted();
+        assert!(!standing.is_hopeless(start + minute));
+    }
+}
