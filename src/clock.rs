@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 /// Tells the time of day. Signatures and receive times come from here and from nowhere else.
@@ -29,6 +29,13 @@ impl Clock {
     pub fn from(start: SystemTime) -> Self {
         let begun = tokio::time::Instant::now();
         Self::told(move || start + begun.elapsed())
+    }
+
+    /// This one, off by so many milliseconds.
+    #[must_use]
+    pub fn off_by(self, ms: i64) -> Self {
+        let off = Duration::from_millis(ms.unsigned_abs());
+        Self::told(move || if ms < 0 { self.now() - off } else { self.now() + off })
     }
 
     /// What it says now.

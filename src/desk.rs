@@ -9,7 +9,7 @@ use crate::{
     auth::{Credentials, Ledger, Stamp},
     clock::Clock,
     random::Random,
-    venue::{Subscribe, Venue},
+    venue::{Proof, Request, Rest, Subscribe, Venue},
     verdict::Standing,
 };
 
@@ -37,15 +37,33 @@ impl Desk {
     /// # Errors
     /// How long to wait, where the same was signed within this second.
     pub fn sign(&self, venue: &Venue, subscribe: &Subscribe, clock: &Clock, random: &Random) -> Result<String, Wait> {
-        let now = clock.now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let stamp = Stamp { unix: now.as_secs(), nonce: random.bytes() };
+        let (now, stamp) = stamp(clock, random);
         let message = (venue.write)(subscribe, Some((&self.credentials, &stamp)));
+        self.admit(now, message.prehash.as_deref())?;
+        Ok(message.text)
+    }
+
+    /// The proof of one REST request, as fresh and as new as that of a subscribe. An equal request is signed with an equal
+    /// pre-hash, so the second of one second waits as well.
+    ///
+    /// # Errors
+    /// How long to wait, where the same was signed within this second.
+    pub fn sign_request(&self, rest: &Rest, request: &Request, clock: &Clock, random: &Random) -> Result<Proof, Wait> {
+        let (now, stamp) = stamp(clock, random);
+        let proof = (rest.sign)(request, &self.credentials, &stamp);
+        // Only a token has a `uri`, and with its nonce no token is ever signed twice.
+        self.admit(now, proof.uri.is_none().then_some(&proof.signed))?;
+        Ok(proof)
+    }
+
+    /// Only what makes equal signatures has a pre-hash.
+    fn admit(&self, now: Duration, prehash: Option<&str>) -> Result<(), Wait> {
         let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
-        match &message.prehash {
-            Some(prehash) if !ledger.admit(stamp.unix, prehash) => {
+        match prehash {
+            Some(prehash) if !ledger.admit(now.as_secs(), prehash) => {
                 Err(Wait(Duration::from_nanos((1_000_000_000 - now.subsec_nanos()).into())))
             }
-            _ => Ok(message.text),
+            _ => Ok(()),
         }
     }
 
@@ -64,4 +82,10 @@ impl Desk {
     pub fn is_hopeless(&self, now: Instant) -> bool {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner).is_hopeless(now)
     }
+}
+
+/// One reading of the clock: since 1970, and as it is signed.
+fn stamp(clock: &Clock, random: &Random) -> (Duration, Stamp) {
+    let now = clock.now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    (now, Stamp { unix: now.as_secs(), nonce: random.bytes() })
 }

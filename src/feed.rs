@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use self::{connection::Connection, outage::Outage};
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
     clock::Clock,
     config::Feed,
     desk::Desk,
-    net::{DIAL_WITHIN, Dial, DialError, Dialled},
+    net::{self, DIAL_WITHIN, Dial, DialError, Dialled},
     output::Recorder,
     pace::Pace,
     random::Random,
@@ -138,8 +138,7 @@ impl Leg<'_> {
         self.outage.attempt();
         self.context.connects.pass(false).await;
         self.place.heard_by(now() + DIAL_WITHIN);
-        let dialling = self.context.dial.dial(&self.context.feed.url);
-        timeout(DIAL_WITHIN, dialling).await.unwrap_or(Err(DialError::Late("dial", DIAL_WITHIN)))
+        net::dial(&*self.context.dial, &self.context.feed.url).await
     }
 
     /// No connection: how long to wait before the next try.

@@ -34,6 +34,7 @@ pub mod output;
 pub mod log;
 pub mod net;
 pub mod desk;
+pub mod rest;
 
 // ...a connection, a feed, the daemon...
 pub mod feed;

@@ -1,4 +1,5 @@
-//! Names, TCP, TLS, upgrade: a WebSocket, or why not. Each step has its deadline, and each failure says which step it was.
+//! Names, TCP, TLS: a stream to a venue, and with an upgrade a WebSocket; or why not. Each step has its deadline, and each
+//! failure says which step it was.
 
 mod tls;
 mod wire;
@@ -53,6 +54,14 @@ pub const LARGEST_MESSAGE: usize = 64 * 1024 * 1024;
 /// A WebSocket whose bytes are counted.
 pub type Socket = WebSocketStream<Wire>;
 
+/// An open stream, encrypted where the URL says so, nothing said yet.
+pub struct Opened {
+    /// The stream.
+    pub wire: Wire,
+    /// The address that answered.
+    pub peer: String,
+}
+
 /// An open WebSocket, nothing said yet.
 pub struct Dialled {
     /// The socket.
@@ -61,13 +70,13 @@ pub struct Dialled {
     pub peer: String,
 }
 
-/// Whoever can open a WebSocket: the network, or a test.
+/// Whoever can open a stream: the network, or a test.
 pub trait Dial: Send + Sync {
-    /// Opens one to `url`.
+    /// Opens one to the host of `url`: ws, wss, http or https.
     ///
     /// # Errors
     /// As the step that failed says.
-    fn dial<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<Dialled, DialError>>;
+    fn open<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<Opened, DialError>>;
 }
 
 /// The network.
@@ -76,7 +85,7 @@ pub struct Network {
     tls: Arc<rustls::ClientConfig>,
 }
 
-/// Why there is no WebSocket.
+/// Why there is no stream, or no WebSocket.
 #[derive(Debug)]
 pub enum DialError {
     /// The URL is none.
@@ -108,7 +117,7 @@ impl Network {
         Self { tls }
     }
 
-    async fn open(&self, url: &str) -> Result<Dialled, DialError> {
+    async fn reach(&self, url: &str) -> Result<Opened, DialError> {
         let uri: Uri = url.parse().map_err(|_| DialError::Url(url.to_owned()))?;
         let (host, port, secure) = place(&uri).ok_or_else(|| DialError::Url(url.to_owned()))?;
 
@@ -130,13 +139,13 @@ impl Network {
         } else {
             Wire::new(stream)
         };
-        Ok(Dialled { socket: upgrade(url, wire).await?, peer })
+        Ok(Opened { wire, peer })
     }
 }
 
 impl Dial for Network {
-    fn dial<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<Dialled, DialError>> {
-        Box::pin(self.open(url))
+    fn open<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<Opened, DialError>> {
+        Box::pin(self.reach(url))
     }
 }
 
@@ -149,6 +158,18 @@ impl DialError {
             _ => None,
         }
     }
+}
+
+/// Opens a WebSocket to `url`.
+///
+/// # Errors
+/// As the step that failed says, within [`DIAL_WITHIN`].
+pub async fn dial(dial: &dyn Dial, url: &str) -> Result<Dialled, DialError> {
+    let dialling = async {
+        let Opened { wire, peer } = dial.open(url).await?;
+        Ok(Dialled { socket: upgrade(url, wire).await?, peer })
+    };
+    within("dial", DIAL_WITHIN, dialling).await?
 }
 
 /// Makes a WebSocket of a stream that leads to `url`.
@@ -181,8 +202,8 @@ async fn within<T>(step: &'static str, limit: Duration, future: impl Future<Outp
 
 fn place(uri: &Uri) -> Option<(String, u16, bool)> {
     let secure = match uri.scheme_str()? {
-        "wss" => true,
-        "ws" => false,
+        "wss" | "https" => true,
+        "ws" | "http" => false,
         _ => return None,
     };
     let host = uri.host()?.trim_start_matches('[').trim_end_matches(']').to_owned();
@@ -242,8 +263,8 @@ fn refusal(host: &str, error: tungstenite::Error) -> DialError {
     }
 }
 
-/// RFC 9110, 10.2.3: seconds, or a date; a date is taken as far from the server's own `Date`, not from our clock.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+/// How long the server wants us to stay away. RFC 9110, 10.2.3: seconds, or a date; a date is taken as far from the server's own `Date`, not from our clock.
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let date = |text| jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp());
     let value = text("retry-after")?;
@@ -256,7 +277,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 impl fmt::Display for DialError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Url(url) => write!(f, "{url} is no WebSocket URL: wss://host[:port]/path"),
+            Self::Url(url) => write!(f, "{url} is no URL of a venue: wss://host[:port]/path, or https:// for REST"),
             Self::Lookup(host, error) => write!(f, "name lookup of {host}: {error}"),
             Self::Connect(host, error) => write!(f, "connect to {host}: {error}"),
             Self::Tls(host, error) => {
@@ -308,6 +329,8 @@ mod tests {
         let of = |text: &str| place(&text.parse().expect("a URI"));
         assert_eq!(of("wss://a.b/c"), Some(("a.b".into(), 443, true)));
         assert_eq!(of("ws://[::1]:9/"), Some(("::1".into(), 9, false)));
-        assert_eq!(of("https://a.b"), None);
+        assert_eq!(of("https://a.b"), Some(("a.b".into(), 443, true)));
+        assert_eq!(of("http://127.0.0.1:8080"), Some(("127.0.0.1".into(), 8080, false)));
+        assert_eq!(of("ftp://a.b"), None);
     }
 }

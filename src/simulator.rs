@@ -1,37 +1,39 @@
-//! The built-in exchange: a venue to test clients against, over any stream. It checks what the venue checks, says what
-//! the venue says, and goes wrong when asked to.
+//! The built-in exchange: a venue to test clients against, over any stream, by WebSocket and by REST. It checks what the
+//! venue checks, says what the venue says, and goes wrong when asked to.
 
 mod advanced_trade;
 mod connection;
 mod dice;
 mod faults;
 mod market;
+mod observed;
 mod outbox;
 mod pace;
 mod recording;
+mod rest;
 pub mod tls;
 mod wire;
 
 pub use faults::{Fault, FaultError, Faults};
+pub use observed::{Ending, Observed, Observer};
 pub use pace::{Speed, SpeedError};
 pub use recording::{Recording, RecordingError};
 
 use std::{
-    fmt, io,
+    io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
-use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     task::JoinSet,
-    time::timeout,
+    time::{Instant, timeout},
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::{
@@ -44,7 +46,11 @@ use tokio_tungstenite::{
 };
 use tracing::{info, warn};
 
-use crate::{auth::Credentials, clock::Clock, venue::Product};
+use crate::{
+    auth::Credentials,
+    clock::Clock,
+    venue::{Listed, Permissions, Product},
+};
 use advanced_trade::{Gate, Refusal};
 use connection::Connection;
 use market::Market;
@@ -70,6 +76,8 @@ pub struct Options {
     pub speed: Speed,
     /// Who may sign. None: form and freshness of signatures are all that is checked.
     pub credentials: Vec<Arc<Credentials>>,
+    /// What every key may do.
+    pub permissions: Permissions,
     /// What is traded, busiest first.
     pub products: Vec<Product>,
     /// Those of them that trade once in ten minutes.
@@ -90,78 +98,14 @@ pub struct Options {
     pub observer: Option<Observer>,
 }
 
-/// Is told what happens, at once and in the connection's own task.
-pub type Observer = Arc<dyn Fn(&Observed) + Send + Sync>;
-
-/// What happens. Connections are counted from 1.
-#[derive(Clone, Debug)]
-pub enum Observed {
-    /// A client came, before its upgrade.
-    Connected {
-        /// Which.
-        conn: u64,
-    },
-    /// A client sent a message.
-    Subscribe {
-        /// Which.
-        conn: u64,
-        /// Its text, verbatim: it may hold a signature.
-        text: String,
-        /// When, by the venue's clock.
-        at: SystemTime,
-        /// Whether it was let in.
-        accepted: bool,
-    },
-    /// A message was given to the socket; whether it arrived is another matter.
-    Sent {
-        /// To which.
-        conn: u64,
-        /// Its payload, text or binary.
-        message: Bytes,
-    },
-    /// A fault began.
-    Fault {
-        /// On which.
-        conn: u64,
-        /// What.
-        fault: Fault,
-    },
-    /// A connection ended.
-    Ended {
-        /// Which.
-        conn: u64,
-        /// How.
-        how: Ending,
-    },
-}
-
-/// How a connection ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// The client closed it or went away.
-    Left,
-    /// It was closed with this code.
-    Closed(u16),
-    /// A fault reset it.
-    Reset,
-    /// A fault cut it in the middle of a frame.
-    Cut,
-    /// A fault made it dead, and the client gave up.
-    Dead,
-    /// The client did not read for 30 s.
-    Slow,
-    /// The upgrade was answered with this status.
-    Refused(u16),
-    /// The socket or the protocol failed.
-    Failed(String),
-}
-
 /// An exchange. It serves any number of connections at once, all from one market.
 pub struct Simulator {
     options: Options,
     pace: Pace,
     market: Mutex<Market>,
     gate: Mutex<Gate>,
+    listing: Mutex<Vec<Listed>>,
+    opened: Instant,
     tape: Option<Tape>,
     connections: AtomicU64,
 }
@@ -181,6 +125,7 @@ impl Options {
         Self {
             speed: Speed::Times(1.0),
             credentials: Vec::new(),
+            permissions: Permissions { can_view: true, can_trade: false, can_transfer: false },
             products: products.iter().filter_map(|id| Product::parse(id).ok()).collect(),
             quiet: Vec::new(),
             depth: DEPTH,
@@ -198,6 +143,10 @@ impl Simulator {
     /// Opens the market. It must be called within a tokio runtime, whose time is the market's.
     #[must_use]
     pub fn new(mut options: Options) -> Arc<Self> {
+        let off = options.faults.clock_ms();
+        if off != 0 {
+            options.clock = options.clock.off_by(off);
+        }
         let opened = Timestamp::try_from(options.clock.now()).unwrap_or(Timestamp::UNIX_EPOCH);
         let market = Market::new(&options.products, &options.quiet, options.depth, options.seed, opened);
         let tape = options.recording.take().map(|recording| Tape {
@@ -210,10 +159,27 @@ impl Simulator {
             pace: Pace::new(if tape.is_some() { Speed::Times(1.0) } else { options.speed }),
             market: Mutex::new(market),
             gate: Mutex::new(Gate::new(options.credentials.clone())),
+            listing: Mutex::new(rest::listing(&options.products)),
+            opened: Instant::now(),
             tape,
             connections: AtomicU64::new(0),
             options,
         })
+    }
+
+    /// From now on no signature of `key` is taken, by WebSocket or REST; connections stand.
+    pub fn revoke(&self, key: &str) {
+        self.gate().revoke(key);
+    }
+
+    /// Signatures of `key` are taken again.
+    pub fn restore(&self, key: &str) {
+        self.gate().restore(key);
+    }
+
+    /// From now on REST lists these products. What the market trades stays as it is.
+    pub fn list(&self, products: Vec<Listed>) {
+        *self.listing.lock().unwrap_or_else(PoisonError::into_inner) = products;
     }
 
     /// Accepts clients until it is dropped, and with it every connection that it accepted.
@@ -254,24 +220,35 @@ impl Simulator {
         }
     }
 
-    /// Serves one client over `stream`, from the upgrade to the end.
+    /// Serves one client over `stream`: a WebSocket from the upgrade to the end, or one REST request.
     pub async fn serve(self: Arc<Self>, stream: impl AsyncRead + AsyncWrite + Unpin + Send) -> Ending {
+        let mut wire = Wire::new(stream);
+        match timeout(HANDSHAKE, wire.read_head()).await {
+            Ok(Ok([])) => Ending::Left,
+            Ok(Ok(head)) if rest::is_upgrade(head) => self.serve_websocket(wire).await,
+            Ok(Ok(_)) => self.serve_rest(wire).await,
+            Ok(Err(error)) => Ending::Failed(error.to_string()),
+            Err(_) => Ending::Failed("nothing was asked for".to_owned()),
+        }
+    }
+
+    async fn serve_websocket(&self, wire: Wire<impl AsyncRead + AsyncWrite + Unpin + Send>) -> Ending {
         let conn = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
         info!(conn, "connected");
         self.tell(&Observed::Connected { conn });
-        let how = self.serve_as(conn, stream).await;
+        let how = self.serve_as(conn, wire).await;
         info!(conn, "ended: {how}");
         self.tell(&Observed::Ended { conn, how: how.clone() });
         how
     }
 
-    async fn serve_as(&self, conn: u64, stream: impl AsyncRead + AsyncWrite + Unpin + Send) -> Ending {
+    async fn serve_as(&self, conn: u64, wire: Wire<impl AsyncRead + AsyncWrite + Unpin + Send>) -> Ending {
         let plan = self.options.faults.plan(conn, self.options.seed);
         if let Some(fault) = plan.upgrade {
             self.tell(&Observed::Fault { conn, fault });
         }
         let config = WebSocketConfig::default().max_message_size(Some(LONGEST_REQUEST));
-        let upgrade = accept_hdr_async_with_config(Wire::new(stream), upgrade(plan.upgrade), Some(config));
+        let upgrade = accept_hdr_async_with_config(wire, upgrade(plan.upgrade), Some(config));
         match timeout(HANDSHAKE, upgrade).await {
             Ok(Ok(socket)) => Connection::new(self, conn, socket, plan).run().await,
             Ok(Err(error)) => match plan.upgrade {
@@ -283,8 +260,19 @@ impl Simulator {
     }
 
     fn check(&self, request: &advanced_trade::Request) -> Result<(), Refusal> {
-        let unix = self.options.clock.unix();
-        self.gate.lock().unwrap_or_else(PoisonError::into_inner).check(request, unix)
+        if request.is_signed() {
+            self.check_revoked()?;
+        }
+        self.gate().check(request, self.options.clock.unix())
+    }
+
+    /// A fault may have revoked every key for a while.
+    fn check_revoked(&self) -> Result<(), Refusal> {
+        if self.options.faults.revokes(self.opened.elapsed()) { Err(Refusal::Revoked) } else { Ok(()) }
+    }
+
+    fn gate(&self) -> MutexGuard<'_, Gate> {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn market(&self) -> MutexGuard<'_, Market> {
@@ -344,20 +332,5 @@ fn reset_if(ending: &Ending, stream: &TcpStream) {
         && let Err(error) = stream.set_zero_linger()
     {
         warn!(%error, "a reset could not be arranged");
-    }
-}
-
-impl fmt::Display for Ending {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Left => f.write_str("the client left"),
-            Self::Closed(code) => write!(f, "closed with {code}"),
-            Self::Reset => f.write_str("reset"),
-            Self::Cut => f.write_str("cut in mid-frame"),
-            Self::Dead => f.write_str("dead until the client gave up"),
-            Self::Slow => f.write_str("the client read nothing for 30 s"),
-            Self::Refused(status) => write!(f, "the upgrade was answered with {status}"),
-            Self::Failed(why) => f.write_str(why),
-        }
     }
 }

@@ -83,7 +83,7 @@ fn assert_nothing_is_lost(seen: &Shared<Seen>, output: &[u8]) -> (usize, usize) 
     let seen = seen.lock().expect("whole");
     let (written, _) = written(output);
     let mut total = 0;
-    for (index, (conn, tape)) in seen.delivered.iter().enumerate() {
+    for (index, (conn, tape)) in seen.delivered().iter().enumerate() {
         let delivered: Vec<_> =
             decoded(tape).iter().map(|line| String::from_utf8(line.as_bytes().to_vec()).expect("UTF-8")).collect();
         let lines = written.get(&(index as u64 + 1)).cloned().unwrap_or_default();
@@ -96,7 +96,7 @@ fn assert_nothing_is_lost(seen: &Shared<Seen>, output: &[u8]) -> (usize, usize) 
         }
         total += lines.len();
     }
-    (total, seen.delivered.len())
+    (total, seen.delivered().len())
 }
 
 fn faults(list: &[&str]) -> Faults {
@@ -287,7 +287,7 @@ async fn clean_closes_lead_to_another_try_and_to_no_tight_loop() {
     let play = plot.play();
     sleep(Duration::from_secs(600)).await;
     let (seen, _) = play.end().await;
-    let connections = seen.lock().expect("whole").delivered.len();
+    let connections = seen.lock().expect("whole").delivered().len();
     assert!((20..2000).contains(&connections), "{connections} connections in ten minutes");
 }
 

@@ -3,11 +3,16 @@
 //! Cadences and orders are those of a session recorded on 2026-08-09: data first, then the ack, which lists the whole
 //! set; one number a frame over everything but errors.
 
+pub mod api;
 mod frame;
 mod gate;
+mod refusal;
+mod request;
 
 pub use frame::error;
-pub use gate::{Gate, Refusal, Request};
+pub use gate::{Gate, Proof};
+pub use refusal::Refusal;
+pub use request::Request;
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -314,7 +314,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Connection<'a, S> {
                 let _ = timeout(GOODBYE, self.cut()).await;
             }
             Ending::Dead => hold(self.socket.into_inner()).await,
-            Ending::Reset | Ending::Slow | Ending::Failed(_) | Ending::Refused(_) => {}
+            Ending::Reset | Ending::Slow | Ending::Failed(_) | Ending::Refused(_) | Ending::Answered => {}
         }
         ending
     }

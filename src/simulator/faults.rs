@@ -25,7 +25,7 @@ struct Rule {
     connection: Option<u64>,
     fault: Fault,
     when: When,
-    /// How many subscribes `refuse` has still to refuse, over all connections that it hits.
+    /// How many subscribes `refuse` has still to refuse, over all connections that it hits; requests, for `refuse-rest`.
     left: Arc<AtomicU32>,
 }
 
@@ -52,6 +52,17 @@ pub enum Fault {
     Holes(f64),
     /// The first N subscribes are refused, whatever they are.
     Refuse(u32),
+    /// So many signed REST requests are refused that are in order.
+    RefuseRest(u32),
+    /// Every signature made meanwhile is refused, counted from the exchange's opening; connections stand.
+    Revoke {
+        /// From then on.
+        from: Duration,
+        /// Until then.
+        until: Duration,
+    },
+    /// The venue's clock is off by so many milliseconds.
+    Clock(i64),
     /// 429 at the upgrade; Retry-After says so many seconds.
     TooMany(u32),
     /// 503 at the upgrade, with Retry-After as well.
@@ -123,6 +134,7 @@ impl Faults {
                 Fault::Holes(probability) => plan.holes = probability,
                 Fault::Refuse(_) => plan.refusals.push(Arc::clone(&rule.left)),
                 Fault::Random(rate) => plan.rate = rate,
+                Fault::RefuseRest(_) | Fault::Revoke { .. } | Fault::Clock(_) => {}
                 momentary => plan.moments.push((rule.when, momentary)),
             }
         }
@@ -132,6 +144,31 @@ impl Faults {
         }
         plan
     }
+
+    /// Whether signatures are refused, so long `after` the exchange has opened.
+    #[must_use]
+    pub fn revokes(&self, after: Duration) -> bool {
+        let revokes =
+            |rule: &Rule| matches!(rule.fault, Fault::Revoke { from, until } if (from..until).contains(&after));
+        self.0.iter().any(revokes)
+    }
+
+    /// How far the venue's clock is off, in milliseconds.
+    #[must_use]
+    pub fn clock_ms(&self) -> i64 {
+        let off = |rule: &Rule| if let Fault::Clock(ms) = rule.fault { Some(ms) } else { None };
+        self.0.iter().filter_map(off).sum()
+    }
+
+    /// Whether the REST request that just came is to be refused.
+    pub fn refuses_rest(&self) -> bool {
+        self.0.iter().any(|rule| matches!(rule.fault, Fault::RefuseRest(_)) && take_one(&rule.left))
+    }
+}
+
+/// Whether one was left.
+fn take_one(left: &AtomicU32) -> bool {
+    left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
 }
 
 impl When {
@@ -187,10 +224,7 @@ impl Plan {
 
     /// Whether the subscribe that just came is to be refused.
     pub fn refuses(&self) -> bool {
-        let take = |left: &Arc<AtomicU32>| {
-            left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
-        };
-        self.refusals.iter().any(take)
+        self.refusals.iter().any(|left| take_one(left))
     }
 
     /// The dice of this connection, for whatever else is left to chance on it.
@@ -229,6 +263,11 @@ impl Plan {
 }
 
 impl Fault {
+    /// It is the whole exchange's, and of no connection.
+    fn is_everywhere(self) -> bool {
+        matches!(self, Self::RefuseRest(_) | Self::Revoke { .. } | Self::Clock(_))
+    }
+
     /// It comes at a moment; else it holds from the start.
     fn is_momentary(self) -> bool {
         matches!(
@@ -281,6 +320,16 @@ mod tests {
     }
 
     #[test]
+    fn revocation_and_clock_are_the_whole_exchanges() {
+        let faults = faults(&["revoke:10s-40s", "clock:-90s", "refuse-rest:1"]).expect("known");
+        let revoked = [9, 10, 39, 40].map(|after| faults.revokes(Duration::from_secs(after)));
+        assert_eq!(revoked, [false, true, true, false]);
+        assert_eq!(faults.clock_ms(), -90_000);
+        assert!(faults.refuses_rest() && !faults.refuses_rest());
+        assert_eq!(faults.plan(1, 0).next(), None);
+    }
+
+    #[test]
     fn the_same_seed_draws_the_same_faults() {
         let faults = faults(&["random:6"]).expect("known");
         let draw = |seed| {
@@ -296,8 +345,24 @@ mod tests {
 
     #[test]
     fn what_can_not_be_had_is_said_with_what_there_is() {
-        for odd in ["", "explode", "close:1006", "close:x", "holes:2", "mute@3s", "reset@soon", "connX:reset", "holes"]
-        {
+        for odd in [
+            "",
+            "explode",
+            "close:1006",
+            "close:x",
+            "holes:2",
+            "mute@3s",
+            "reset@soon",
+            "connX:reset",
+            "holes",
+            "revoke",
+            "revoke:40s-10s",
+            "revoke:10s",
+            "clock:90s",
+            "clock:+x",
+            "conn1:clock:+90s",
+            "clock:+1s@3s",
+        ] {
             let error = faults(&[odd]).expect_err(odd).to_string();
             assert!(error.starts_with(&format!("no such fault \"{odd}\"")), "{error}");
         }

@@ -1,4 +1,5 @@
-//! The stream below the WebSocket, where bytes can be held back, and which knows since when the reader takes none.
+//! The stream below a WebSocket or a REST request, whose beginning tells which of the two it is; where bytes can be held
+//! back, and which knows since when the reader takes none.
 
 use std::{
     io,
@@ -7,8 +8,10 @@ use std::{
     time::Duration,
 };
 
+use bytes::{Buf, BytesMut};
+use memchr::memmem;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
     time::{Instant, Sleep},
 };
 
@@ -17,6 +20,8 @@ use super::dice::Dice;
 /// A stream that writes as it is told: whole, in pieces, or slowly.
 pub(super) struct Wire<S> {
     stream: S,
+    /// Read already, and not yet taken.
+    ahead: BytesMut,
     cuts: Option<Dice>,
     drip: Option<Drip>,
     stalled: Option<Instant>,
@@ -29,10 +34,12 @@ struct Drip {
 }
 
 const TICK: Duration = Duration::from_millis(100);
+/// No client's headers are longer: a token is less than a kilobyte.
+const LONGEST_HEAD: usize = 16 * 1024;
 
 impl<S> Wire<S> {
     pub fn new(stream: S) -> Self {
-        Self { stream, cuts: None, drip: None, stalled: None }
+        Self { stream, ahead: BytesMut::new(), cuts: None, drip: None, stalled: None }
     }
 
     /// From now on writes are cut at random, by `dice`.
@@ -49,6 +56,18 @@ impl<S> Wire<S> {
     /// Since when the reader has taken nothing of what waits for it.
     pub fn stalled(&self) -> Option<Instant> {
         self.stalled
+    }
+}
+
+impl<S: AsyncRead + Unpin> Wire<S> {
+    /// The head of the first request, which is still to be read by whoever serves it; less where the client says less.
+    pub async fn read_head(&mut self) -> io::Result<&[u8]> {
+        while memmem::find(&self.ahead, b"\r\n\r\n").is_none() && self.ahead.len() < LONGEST_HEAD {
+            if self.stream.read_buf(&mut self.ahead).await? == 0 {
+                break;
+            }
+        }
+        Ok(&self.ahead)
     }
 }
 
@@ -71,7 +90,13 @@ fn piece(dice: &mut Dice) -> usize {
 
 impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        if self.ahead.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(cx, buf);
+        }
+        let taken = self.ahead.len().min(buf.remaining());
+        buf.put_slice(&self.ahead[..taken]);
+        self.ahead.advance(taken);
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -123,6 +148,18 @@ mod tests {
         let mut all = Vec::new();
         far.read_to_end(&mut all).await.expect("read");
         assert_eq!(all, [7; 2_000]);
+    }
+
+    #[tokio::test]
+    async fn what_was_read_ahead_is_read_again() {
+        let (near, mut far) = tokio::io::duplex(1 << 16);
+        let mut wire = Wire::new(near);
+        far.write_all(b"GET / HTTP/1.1\r\n\r\nand more").await.expect("written");
+        assert!(wire.read_head().await.expect("a head").starts_with(b"GET / HTTP/1.1\r\n\r\n"));
+        drop(far);
+        let mut all = Vec::new();
+        wire.read_to_end(&mut all).await.expect("read");
+        assert_eq!(all, b"GET / HTTP/1.1\r\n\r\nand more");
     }
 
     #[tokio::test(start_paused = true)]

@@ -16,6 +16,8 @@ pub struct Rest {
     pub permissions: &'static str,
     /// What it trades, for everybody.
     pub products: &'static str,
+    /// The same, for whoever signs.
+    pub signed_products: &'static str,
     /// Answered to whoever may view, with a query: the proof that a signature is right.
     pub proof: &'static str,
     /// Signs one request.

@@ -3,6 +3,7 @@
 mod client;
 mod faults;
 mod recording;
+mod rest;
 mod subscribing;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -1,4 +1,4 @@
-//! Who may subscribe: reads what a client sends and checks its signature as the venue would.
+//! Who is let in: checks a signature as the venue would, of a subscribe and of a REST request alike.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -7,15 +7,12 @@ use std::{
     time::Duration,
 };
 
-use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
-use crate::{
-    auth::{Credentials, Signer, jwt::Claims},
-    venue::{Channel, Products, advanced_trade::MARKET},
-};
+use super::{refusal::Refusal, request::Request};
+use crate::auth::{Credentials, Signer, jwt::Claims};
 
 /// A signed timestamp may be this far from the venue's clock, either way.
 const FRESH: u64 = 30;
@@ -26,137 +23,84 @@ const UNSIGNED_A_SECOND: f64 = 8.0;
 /// Signatures that are remembered, so that none is taken twice: far more than a client signs within `LIFE`.
 const REMEMBERED: usize = 100_000;
 
-/// A subscribe or an unsubscribe, as far as it can be read.
-#[derive(Debug)]
-pub struct Request {
-    /// It subscribes; else it unsubscribes.
-    pub subscribe: bool,
-    /// To what.
-    pub channel: &'static Channel,
-    /// Of which products, as the client wrote them.
-    pub products: Vec<String>,
-    proof: Proof,
-}
-
-/// `Debug` must not show a token or a signature.
-enum Proof {
+/// What proves who asks; `Debug` must not show a token or a signature.
+pub enum Proof {
+    /// Nothing does.
     None,
+    /// A token.
     Jwt(String),
-    Hmac { key: Option<String>, timestamp: Option<Value>, signature: Option<String> },
+    /// A signature, with what it takes to check it: as it was sent, where it was.
+    Hmac {
+        /// Whose it is.
+        key: Option<String>,
+        /// When it was made.
+        timestamp: Option<Value>,
+        /// The signature.
+        signature: Option<String>,
+    },
 }
 
-/// Why a message is refused: the venue says little, `Display` says what it means.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// It is not JSON, or not a subscribe.
-    Unreadable(String),
-    /// The channel is not known.
-    UnknownChannel,
-    /// The channel wants products and none is named.
-    NoProducts,
-    /// More unsigned messages than a second may have.
-    TooFast,
-    /// So many level2 products on one connection.
-    TooManyBooks(usize),
-    /// The channel is private and the message unsigned.
-    Unsigned,
-    /// One of `api_key`, `timestamp` and `signature` is missing.
-    Incomplete,
-    /// `timestamp` is a JSON number.
-    NumericTimestamp,
-    /// `timestamp` is not whole seconds.
-    OddTimestamp,
-    /// `timestamp` is so many seconds from our clock; negative is the past.
-    Stale(i64),
-    /// The signature is not 64 lower-case hex digits.
-    NotHex,
-    /// The key is none of ours, or of another scheme.
-    UnknownKey,
-    /// It was not made by this key over this message.
-    WrongSignature,
-    /// `jwt` can not be read.
-    NotAToken,
-    /// A claim or header of the token is wrong.
-    Claim(&'static str),
-    /// It was used before.
-    Used,
-    /// A fault wanted it so.
-    Fault,
+/// What can be signed for: each has its own recipe, and what is signed by another's is told so.
+pub trait Signed {
+    /// What HMAC is made over.
+    fn prehash(&self, timestamp: &str) -> String;
+    /// What it is made over by mistake, and how that is called.
+    fn mistaken(&self, timestamp: &str) -> Vec<(String, &'static str)>;
+    /// What is wrong with a token's `uri` claim.
+    fn wrong_uri(&self, uri: Option<&str>) -> Option<&'static str>;
 }
 
-#[derive(Deserialize)]
-struct Text {
-    r#type: String,
-    channel: String,
-    product_ids: Option<Vec<String>>,
-    jwt: Option<String>,
-    api_key: Option<String>,
-    timestamp: Option<Value>,
-    signature: Option<String>,
-}
-
-impl Request {
-    /// Reads what a client sent.
-    ///
-    /// # Errors
-    /// When it is not a subscribe or unsubscribe, or names no channel of the venue.
-    pub fn read(text: &str) -> Result<Self, Refusal> {
-        // serde_json's message names a place in the text and a type, and no value but a key.
-        let text: Text = serde_json::from_str(text)
-            .map_err(|error| Refusal::Unreadable(format!("line {}, column {}", error.line(), error.column())))?;
-        let subscribe = match text.r#type.as_str() {
-            "subscribe" => true,
-            "unsubscribe" => false,
-            _ => return Err(Refusal::Unreadable("type is neither subscribe nor unsubscribe".to_owned())),
-        };
-        let channel = MARKET.channel(&text.channel).ok_or(Refusal::UnknownChannel)?;
-        let products = text.product_ids.unwrap_or_default();
-        if subscribe && products.is_empty() && channel.products == Products::Required {
-            return Err(Refusal::NoProducts);
-        }
-        let proof = match (text.jwt, text.api_key, text.timestamp, text.signature) {
-            (Some(token), ..) => Proof::Jwt(token),
-            (None, None, None, None) => Proof::None,
-            (None, key, timestamp, signature) => Proof::Hmac { key, timestamp, signature },
-        };
-        Ok(Self { subscribe, channel, products, proof })
-    }
-
-    /// Whether it claims to come from somebody.
-    #[must_use]
-    pub fn is_signed(&self) -> bool {
-        !matches!(self.proof, Proof::None)
-    }
-}
-
-/// Lets requests in. One gate for all connections: a signature used on one is used on all.
+/// Lets subscribes and REST requests in. One gate for all connections: a signature used on one is used on all.
 pub struct Gate {
     credentials: Vec<Arc<Credentials>>,
     used: HashSet<[u8; 32]>,
     order: VecDeque<[u8; 32]>,
     unsigned: Bucket,
+    revoked: HashSet<String>,
 }
 
 impl Gate {
     /// One that knows `credentials`; where there are none, form and freshness must do.
     #[must_use]
     pub fn new(credentials: Vec<Arc<Credentials>>) -> Self {
-        Self { credentials, used: HashSet::new(), order: VecDeque::new(), unsigned: Bucket::full() }
+        let unsigned = Bucket::full();
+        Self { credentials, used: HashSet::new(), order: VecDeque::new(), unsigned, revoked: HashSet::new() }
     }
 
-    /// Checks one request, at `unix` seconds since 1970.
+    /// From now on nothing that `key` signs is taken.
+    pub fn revoke(&mut self, key: &str) {
+        self.revoked.insert(key.to_owned());
+    }
+
+    /// What `key` signs is taken again.
+    pub fn restore(&mut self, key: &str) {
+        self.revoked.remove(key);
+    }
+
+    /// Checks one subscribe or unsubscribe, at `unix` seconds since 1970.
     ///
     /// # Errors
     /// When the venue would refuse it.
     pub fn check(&mut self, request: &Request, unix: u64) -> Result<(), Refusal> {
-        match &request.proof {
-            Proof::None => {
-                self.unsigned.take()?;
-                if request.channel.private { Err(Refusal::Unsigned) } else { Ok(()) }
+        if !request.is_signed() {
+            self.unsigned.take()?;
+            if !request.channel.private {
+                return Ok(());
             }
-            Proof::Jwt(token) => self.check_token(token, unix),
+        }
+        self.check_proof(&request.proof, request, unix)
+    }
+
+    /// Checks who says that they signed `what`.
+    ///
+    /// # Errors
+    /// When the venue would not believe it.
+    pub fn check_proof(&mut self, proof: &Proof, what: &dyn Signed, unix: u64) -> Result<(), Refusal> {
+        match proof {
+            Proof::None => Err(Refusal::Unsigned),
+            Proof::Jwt(token) => self.check_token(token, what, unix),
             Proof::Hmac { key: Some(key), timestamp: Some(timestamp), signature: Some(signature) } => {
-                self.check_hmac(request, key, timestamp, signature, unix)
+                self.check_hmac(what, key, timestamp, signature, unix)
             }
             Proof::Hmac { .. } => Err(Refusal::Incomplete),
         }
@@ -164,7 +108,7 @@ impl Gate {
 
     fn check_hmac(
         &mut self,
-        request: &Request,
+        what: &dyn Signed,
         key: &str,
         timestamp: &Value,
         signature: &str,
@@ -186,17 +130,21 @@ impl Gate {
         if !self.credentials.is_empty() {
             let known = self.credentials.iter().find(|known| known.key() == key).ok_or(Refusal::UnknownKey)?;
             let Signer::Hmac(secret) = known.signer() else { return Err(Refusal::UnknownKey) };
-            let prehash = format!("{timestamp}{}{}", request.channel.name, request.products.join(","));
-            if hex::encode(secret.sign(&prehash)) != signature {
-                return Err(Refusal::WrongSignature);
+            let is_over = |prehash: &str| hex::encode(secret.sign(prehash)) == signature;
+            if !is_over(&what.prehash(timestamp)) {
+                let mistaken = what.mistaken(timestamp).into_iter().find(|(prehash, _)| is_over(prehash));
+                return Err(mistaken.map_or(Refusal::WrongSignature, |(_, recipe)| Refusal::Recipe(recipe)));
             }
+        }
+        if self.revoked.contains(key) {
+            return Err(Refusal::Revoked);
         }
         self.use_up(signature)
     }
 
-    fn check_token(&mut self, token: &str, unix: u64) -> Result<(), Refusal> {
+    fn check_token(&mut self, token: &str, what: &dyn Signed, unix: u64) -> Result<(), Refusal> {
         let claims = Claims::read(token).ok_or(Refusal::NotAToken)?;
-        if let Some(claim) = wrong_claim(&claims, unix) {
+        if let Some(claim) = wrong_claim(&claims, unix).or_else(|| what.wrong_uri(claims.uri.as_deref())) {
             return Err(Refusal::Claim(claim));
         }
         if !self.credentials.is_empty() {
@@ -205,6 +153,9 @@ impl Gate {
             if !key.verifies(token) {
                 return Err(Refusal::WrongSignature);
             }
+        }
+        if self.revoked.contains(&claims.kid) {
+            return Err(Refusal::Revoked);
         }
         self.use_up(token)
     }
@@ -230,7 +181,6 @@ fn wrong_claim(claims: &Claims, unix: u64) -> Option<&'static str> {
         (claims.kid.is_empty(), "kid is empty"),
         (claims.sub != claims.kid, "sub is not kid"),
         (claims.iss != "cdp", "iss is not \"cdp\""),
-        (claims.uri.is_some(), "uri is for REST requests only"),
         (claims.nbf > unix, "nbf is in the future: not valid yet"),
         (claims.exp <= unix, "exp is past: expired"),
         (claims.exp.saturating_sub(claims.nbf) > LIFE, "exp is more than 120 s after nbf"),
@@ -257,48 +207,6 @@ impl Bucket {
         }
         self.left -= 1.0;
         Ok(())
-    }
-}
-
-impl Refusal {
-    /// The venue's own words.
-    #[must_use]
-    pub fn said(&self) -> &'static str {
-        match self {
-            Self::Unreadable(_) | Self::NoProducts => "failure to subscribe",
-            Self::TooFast => "rate limit exceeded",
-            Self::TooManyBooks(_) => "too many L2 streams requested in a single session",
-            _ => "authentication failure",
-        }
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreadable(why) => {
-                write!(
-                    f,
-                    "not a message of the form {{\"type\":\"subscribe\",\"product_ids\":[…],\"channel\":\"…\"}}: {why}"
-                )
-            }
-            Self::UnknownChannel => f.write_str("the venue has no such channel"),
-            Self::NoProducts => f.write_str("the channel wants product_ids"),
-            Self::TooFast => f.write_str("more than 8 unsigned messages a second"),
-            Self::TooManyBooks(count) => write!(f, "{count} level2 products on one connection; 30 are allowed"),
-            Self::Unsigned => f.write_str("the channel is private and the message is not signed"),
-            Self::Incomplete => f.write_str("one of api_key, timestamp and signature is missing"),
-            Self::NumericTimestamp => f.write_str("timestamp must be a JSON string, not a number"),
-            Self::OddTimestamp => f.write_str("timestamp must be whole seconds since 1970"),
-            Self::Stale(off) => write!(f, "timestamp is {off} s off; 30 are allowed"),
-            Self::NotHex => f.write_str("the signature must be 64 lower-case hex digits"),
-            Self::UnknownKey => f.write_str("the key is not known here, or is of another scheme"),
-            Self::WrongSignature => f.write_str("the signature is not this key's over this message"),
-            Self::NotAToken => f.write_str("jwt is not a token"),
-            Self::Claim(what) => write!(f, "the token's {what}"),
-            Self::Used => f.write_str("the signature or token was used before"),
-            Self::Fault => f.write_str("a fault that was asked for"),
-        }
     }
 }
 

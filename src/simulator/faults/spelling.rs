@@ -22,7 +22,9 @@ const DRIP: u32 = 1_000;
 
 const KNOWN: &str = "close:CODE, reset, cut, silence, dead, garbage, hole, drip[:BYTES-A-SECOND], each with @3s or @n50 \
                      (after 50 messages); holes:PROBABILITY, refuse:COUNT, 429[:SECONDS], 503[:SECONDS], mute, no-ack, \
-                     no-heartbeats, fragment, random:PER-MINUTE; before any of them connN: for the Nth connection only";
+                     no-heartbeats, fragment, random:PER-MINUTE; before any of them connN: for the Nth connection only; \
+                     of the whole exchange, revoke:10s-40s (no signature is taken meanwhile), clock:+90s or clock:-90s \
+                     (it is off), refuse-rest:COUNT";
 
 impl FromStr for Rule {
     type Err = FaultError;
@@ -41,7 +43,11 @@ impl FromStr for Rule {
         if when.is_some() && !fault.is_momentary() {
             return Err(wrong("it holds from the start and takes no @".into()));
         }
-        let left = Arc::new(AtomicU32::new(if let Fault::Refuse(count) = fault { count } else { 0 }));
+        if connection.is_some() && fault.is_everywhere() {
+            return Err(wrong("it is the whole exchange's and takes no connN:".into()));
+        }
+        let count = if let Fault::Refuse(count) | Fault::RefuseRest(count) = fault { count } else { 0 };
+        let left = Arc::new(AtomicU32::new(count));
         Ok(Self { connection, fault, when: when.unwrap_or(When::After(Duration::ZERO)), left })
     }
 }
@@ -54,6 +60,9 @@ fn read_fault(text: &str) -> Result<Fault, String> {
         ("429", value) => Fault::TooMany(value.map_or(Ok(1), number)?),
         ("holes", Some(value)) => Fault::Holes(share(value)?),
         ("refuse", value) => Fault::Refuse(value.map_or(Ok(1), number)?),
+        ("refuse-rest", value) => Fault::RefuseRest(value.map_or(Ok(1), number)?),
+        ("revoke", Some(value)) => span(value)?,
+        ("clock", Some(value)) => Fault::Clock(off(value)?),
         ("random", Some(value)) => Fault::Random(rate(value)?),
         ("reset", None) => Fault::Reset,
         ("cut", None) => Fault::Cut,
@@ -98,6 +107,26 @@ fn share(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(between).ok_or_else(|| "holes wants a probability from 0 to 1".to_owned())
 }
 
+fn span(text: &str) -> Result<Fault, String> {
+    let read = |text: &str| humantime::parse_duration(text).ok();
+    let span = text.split_once('-').and_then(|(from, until)| Some((read(from)?, read(until)?)));
+    let (from, until) = span
+        .filter(|(from, until)| from < until)
+        .ok_or_else(|| "revoke wants two times since the exchange opened, as in revoke:10s-40s".to_owned())?;
+    Ok(Fault::Revoke { from, until })
+}
+
+/// Milliseconds.
+fn off(text: &str) -> Result<i64, String> {
+    let read = |text: &str| i64::try_from(humantime::parse_duration(text).ok()?.as_millis()).ok();
+    match text.split_at_checked(1) {
+        Some(("+", ahead)) => read(ahead),
+        Some(("-", behind)) => read(behind).map(|ms| -ms),
+        _ => None,
+    }
+    .ok_or_else(|| "clock wants + or - and a time, as in clock:+90s".to_owned())
+}
+
 fn rate(text: &str) -> Result<f64, String> {
     let possible = |rate: &f64| (0.0..=6_000.0).contains(rate);
     text.parse()
@@ -127,6 +156,9 @@ impl fmt::Display for Fault {
             Self::Hole => f.write_str("a sequence hole"),
             Self::Holes(probability) => write!(f, "sequence holes, {probability}"),
             Self::Refuse(count) => write!(f, "refusal of {count} subscribes"),
+            Self::RefuseRest(count) => write!(f, "refusal of {count} REST requests"),
+            Self::Revoke { from, until } => write!(f, "no signature taken from {from:?} to {until:?}"),
+            Self::Clock(ms) => write!(f, "the venue's clock {ms} ms off"),
             Self::TooMany(seconds) => write!(f, "429 at the upgrade, Retry-After {seconds} s"),
             Self::Unavailable(seconds) => write!(f, "503 at the upgrade, Retry-After {seconds} s"),
             Self::Mute => f.write_str("acks and no data"),

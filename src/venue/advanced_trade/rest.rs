@@ -13,6 +13,7 @@ pub(super) static REST: Rest = Rest {
     time: "/api/v3/brokerage/time",
     permissions: "/api/v3/brokerage/key_permissions",
     products: "/api/v3/brokerage/market/products",
+    signed_products: "/api/v3/brokerage/products",
     proof: "/api/v3/brokerage/accounts?limit=1",
     sign,
     read_time,
@@ -21,7 +22,7 @@ pub(super) static REST: Rest = Rest {
 };
 
 /// What the `uri` claim calls the venue, whatever name or proxy it was reached by.
-const HOST: &str = "api.coinbase.com";
+pub const HOST: &str = "api.coinbase.com";
 
 fn sign(request: &Request, credentials: &Credentials, stamp: &Stamp) -> Proof {
     match credentials.signer() {
