@@ -264,6 +264,7 @@ fn refusal(host: &str, error: tungstenite::Error) -> DialError {
 }
 
 /// How long the server wants us to stay away. RFC 9110, 10.2.3: seconds, or a date; a date is taken as far from the server's own `Date`, not from our clock.
+#[must_use]
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let date = |text| jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp());

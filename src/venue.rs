@@ -8,7 +8,7 @@ mod rest;
 
 pub use product::{Misspelt, Product};
 pub use request::{Proof, Request, Respelt};
-pub use rest::{Listed, Offset, Permissions, Rest};
+pub use rest::{Listed, Offset, Page, Permissions, Rest};
 
 use std::time::Duration;
 

@@ -15,10 +15,10 @@ use tickerd::{
     auth::{Credentials, Scheme, Secret},
     clock::Clock,
     desk::Desk,
-    net::{Dial, DialError, Opened, Wire},
+    net::{Dial, DialError, Network, Opened, Wire, client_config},
     random::Random,
     rest::{Client, RestError, WITHIN},
-    simulator::{Faults, Observed, Options, Simulator},
+    simulator::{Faults, Observed, Options, Simulator, tls::Identity},
     venue::{Listed, Permissions, Rest, advanced_trade::MARKET},
 };
 use tokio::{
@@ -317,4 +317,27 @@ async fn credentials_go_over_no_open_network() {
     // What needs no signature may.
     let (client, _) = of_exchange(None, MAY_VIEW, &[]);
     client.time(REST, "http://api.coinbase.com").await.expect("the time");
+}
+
+/// The one test with real sockets: REST trusts what the WebSocket trusts, and nobody else.
+#[tokio::test]
+async fn over_tls_the_certificate_counts() {
+    let (identity, other) = (Identity::generate().expect("made"), Identity::generate().expect("made"));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let base = format!("https://{}", listener.local_addr().expect("bound"));
+    let (key, clock) = (cdp_key(7), Clock::system());
+    let exchange = Simulator::new(Options { credentials: vec![key.clone()], ..Options::new(clock.clone()) });
+    tokio::spawn(exchange.listen(listener, Some(identity.acceptor)));
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, certificate, trusted) in [("ours", identity.certificate, true), ("other", other.certificate, false)] {
+        let file = folder.path().join(name);
+        std::fs::write(&file, certificate).expect("written");
+        let tls = client_config(Some(&file)).expect("a root");
+        let client = Client::new(Arc::new(Network::new(tls)), clock.clone(), Random::system());
+        let answer = client.permissions(REST, &base, &Desk::new(key.clone())).await;
+        match answer {
+            Ok(permissions) => assert!(trusted && permissions == MAY_VIEW),
+            Err(error) => assert!(!trusted && matches!(error, RestError::Dial(DialError::Tls(..))), "{error}"),
+        }
+    }
 }

@@ -161,6 +161,7 @@ impl Faults {
     }
 
     /// Whether the REST request that just came is to be refused.
+    #[must_use]
     pub fn refuses_rest(&self) -> bool {
         self.0.iter().any(|rule| matches!(rule.fault, Fault::RefuseRest(_)) && take_one(&rule.left))
     }

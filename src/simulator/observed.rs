@@ -10,7 +10,7 @@ use crate::venue::Request;
 /// Is told what happens, at once and in the connection's own task.
 pub type Observer = Arc<dyn Fn(&Observed) + Send + Sync>;
 
-/// What happens. Connections are WebSockets, and are counted from 1.
+/// What happens. A connection is a WebSocket; they are counted from 1.
 #[derive(Clone, Debug)]
 pub enum Observed {
     /// A client asks for a WebSocket, and has none yet.

@@ -59,8 +59,7 @@ async fn each_path_answers_whom_it_should() {
     assert_eq!(ask(&simulator, "POST", "/api/v3/brokerage/time", "Content-Length: 0\r\n").await.0, 405);
 }
 
-/// 3Commas and many others: a signature by another recipe is refused in one word, whatever was wrong. (`ccxt#21640`: the
-/// query was signed.)
+/// `ccxt#21640`: the query was signed, and the venue said nothing but "Unauthorized", as it does of every other recipe.
 #[tokio::test(start_paused = true)]
 async fn a_signature_by_another_recipe_is_refused() {
     let simulator = Simulator::new(Options { credentials: vec![known()], ..options() });

@@ -203,7 +203,7 @@ async fn write(queue: Arc<Queue>, written: Shared<Vec<u8>>, mut reader: Box<dyn 
     }
 }
 
-/// Reaches the exchange over a pipe, and keeps what comes out of it to WebSockets.
+/// Reaches the exchange over a pipe, and keeps what comes out of each WebSocket.
 struct Pipes {
     exchange: Arc<Simulator>,
     seen: Shared<Seen>,

@@ -219,3 +219,57 @@ impl fmt::Debug for Proof {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        auth::{Scheme, Secret},
+        simulator::advanced_trade::api::Call,
+        venue,
+    };
+
+    const NOW: u64 = 1_786_309_548;
+
+    /// What the venue says is the same each time; whoever reads the exchange's log is to learn more.
+    #[test]
+    fn a_signature_by_another_recipe_is_told_by_which() {
+        let secret = "M4009eFnOoPwhNoMwJlsAHgIgleGVFPl";
+        let known = Credentials::new("main", Scheme::Hmac, "k", &Secret::new(secret.to_owned())).expect("a key");
+        let mut gate = Gate::new(vec![Arc::new(known)]);
+        let over = |prehash: &str| Proof::Hmac {
+            key: Some("k".to_owned()),
+            timestamp: Some(Value::String(NOW.to_string())),
+            signature: Some(hex::encode(crate::auth::hmac::Key::new(secret).sign(&format!("{NOW}{prehash}")))),
+        };
+        let call = Call {
+            request: venue::Request::get("/api/v3/brokerage/accounts?limit=1"),
+            host: String::new(),
+            proof: Proof::None,
+        };
+        let subscribe = r#"{"type":"subscribe","channel":"ticker","product_ids":["ETH-USD","BTC-USD"]}"#;
+        let subscribe = Request::read(subscribe).expect("a subscribe");
+        let cases: [(&dyn Signed, &str, &str); 7] = [
+            (&call, "GET/api/v3/brokerage/accounts?limit=1", "query"),
+            (&call, "get/api/v3/brokerage/accounts", "small letters"),
+            (&call, "GEThttps://api.coinbase.com/api/v3/brokerage/accounts", "host"),
+            (&subscribe, "GET/users/self/verify", "a REST request"),
+            (&subscribe, "tickerBTC-USD,ETH-USD", "another order"),
+            (&subscribe, "tickerETH-USD, BTC-USD", "blanks"),
+            (&subscribe, "ticker", "without its products"),
+        ];
+        for (what, prehash, named) in cases {
+            let refusal = gate.check_proof(&over(prehash), what, NOW).expect_err(prehash);
+            assert!(matches!(refusal, Refusal::Recipe(recipe) if recipe.contains(named)), "{prehash}: {refusal}");
+        }
+        assert_eq!(gate.check_proof(&over("nonsense"), &call, NOW), Err(Refusal::WrongSignature));
+        assert_eq!(gate.check_proof(&over("GET/api/v3/brokerage/accounts"), &call, NOW), Ok(()));
+    }
+
+    #[test]
+    fn milliseconds_are_told_from_an_old_signature() {
+        let off = |seconds| Refusal::Stale(seconds).to_string();
+        assert!(off(1_786_307_761_690_452).contains("milliseconds"));
+        assert_eq!(off(-31), "timestamp is -31 s off; 30 are allowed");
+    }
+}
