@@ -25,12 +25,14 @@ pub struct Rest {
     /// Reads the answer to `permissions`.
     pub read_permissions: fn(&[u8]) -> Option<Permissions>,
     /// Reads the answer to `products`, and the query of the next page where there is one.
-    pub read_products: fn(&[u8]) -> Option<(Vec<Listed>, Option<String>)>,
+    pub read_products: fn(&[u8]) -> Option<Page>,
 }
+
+/// A page of what a venue trades, and the query of the next where there is one.
+pub type Page = (Vec<Listed>, Option<String>);
 
 /// What a key may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::struct_field_names, reason = "these are the venue's own names")]
 pub struct Permissions {
     /// Read; all that a recorder needs.
     pub can_view: bool,
