@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     auth::Credentials,
-    venue::{Channel, Product, Venue},
+    venue::{Channel, Selection, Venue},
 };
 pub use crate::{record::Form, session::IfRefused};
 
@@ -144,7 +144,7 @@ pub struct Feed {
     /// What is subscribed to; heartbeats need not be among them.
     pub channels: Vec<&'static Channel>,
     /// Of which products.
-    pub products: Vec<Product>,
+    pub products: Selection,
     /// Who subscribes; None subscribes unsigned.
     pub credentials: Option<Arc<Credentials>>,
     /// What to do while the venue refuses the credentials.

@@ -1,9 +1,12 @@
-//! Keeps one leg of a feed alive: dial, run, back off, again, for ever.
+//! Keeps one feed alive: resolves its products, spreads them over legs, and keeps both up to date with the venue's list.
 
 mod connection;
+mod leg;
 mod outage;
+mod roster;
 
 use std::{
+    future::Future,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -11,31 +14,29 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::time::sleep;
+use tokio::{sync::watch, time::sleep};
 
-use self::{connection::Connection, outage::Outage};
+use self::{outage::Outage, roster::Roster};
 use crate::{
     account::Account,
-    backoff::Backoff,
     clock::Clock,
     config::Feed,
     desk::Desk,
-    net::{self, DIAL_WITHIN, Dial, DialError, Dialled},
+    net::Dial,
     output::Recorder,
     pace::Pace,
     random::Random,
-    record::{Event, Origin},
-    session::{Cause, Ending, IfRefused, Session, Stance},
+    record::Origin,
     shutdown::Stopping,
-    status::{Place, State},
-    venue::Subscribe,
+    status::{Board, Place, State},
+    venue::Listed,
 };
 
-/// With credentials refused and `if_refused = "wait"`, the first wait; it doubles...
-const REFUSED_FIRST: Duration = Duration::from_secs(10);
+/// How often a feed that waits for the venue's list says so; reminders of it come as seldom as those of an outage.
+const SAID_EVERY: Duration = Duration::from_secs(60);
 
-/// ...up to this: a key that was enabled again is found within ten minutes.
-const REFUSED_LONGEST: Duration = Duration::from_secs(600);
+/// What the venue trades, as it told last; None while it has not told yet.
+pub type List = Option<Arc<[Listed]>>;
 
 /// What the legs of one feed share.
 pub struct Context {
@@ -91,121 +92,52 @@ impl Run {
     }
 }
 
-/// Keeps one leg alive until told to stop.
-pub async fn keep_alive(context: Arc<Context>, leg: Vec<Subscribe>, place: Place) {
-    let mut stopping = context.stopping.clone();
-    let mut leg = Leg {
-        subscribes: leg,
-        stance: Stance::new(context.desk.is_some()),
-        backoff: Backoff::default(),
-        refused_wait: REFUSED_FIRST,
-        outage: Outage::new(&context.feed.name, now()),
-        context: &context,
-        place: &place,
+/// Keeps one feed alive until told to stop. A feed of names only begins at once; one with patterns begins with the first
+/// list, and follows each later one: what is new is subscribed, what is gone is let go, and the rest never notices.
+///
+/// The places on the board are taken before the first poll.
+pub fn keep_alive(
+    context: Arc<Context>,
+    board: &Board,
+    list: watch::Receiver<List>,
+) -> impl Future<Output = ()> + Send + use<> {
+    let mut roster = Roster::new(context.clone(), board.clone());
+    let waits = if context.feed.products.is_fixed() {
+        roster.carry(context.feed.products.named().to_vec());
+        None
+    } else {
+        let place = board.place(context.feed.name.as_str().into(), now());
+        place.is(State::Waiting);
+        place.retire();
+        Some(place)
     };
+    follow(context, roster, waits, list)
+}
+
+async fn follow(context: Arc<Context>, mut roster: Roster, mut waits: Option<Place>, mut list: watch::Receiver<List>) {
+    let feed = context.feed.name.as_str();
+    let mut stopping = context.stopping.clone();
+    let mut outage = Outage::new(feed, now());
+    if waits.is_some() {
+        tracing::info!(%feed, "waiting for the venue's list of products: {}", context.feed.products);
+        list.mark_changed();
+    }
     while !stopping.is_stopping() {
-        let dialled = tokio::select! {
-            dialled = leg.dial() => dialled,
-            () = stopping.stopped() => break,
-        };
-        let wait = match dialled {
-            Ok(dialled) => leg.converse(dialled).await,
-            Err(error) => leg.give_up(&error),
-        };
-        place.heard_by(now() + wait);
         tokio::select! {
-            () = sleep(wait) => {}
+            Ok(()) = list.changed(), if !context.feed.products.is_fixed() => {
+                let listed = list.borrow_and_update().clone();
+                if let Some(listed) = listed && roster.heed(&listed) && let Some(place) = waits.take() {
+                    place.leave();
+                }
+            }
+            () = sleep(SAID_EVERY), if waits.is_some() => {
+                outage.begins("waiting for a list of the venue's with products that match", None, now());
+            }
+            () = roster.ended() => {}
             () = stopping.stopped() => {}
         }
     }
-    place.retire();
-}
-
-/// One leg over all of its connections.
-struct Leg<'a> {
-    subscribes: Vec<Subscribe>,
-    stance: Stance,
-    backoff: Backoff,
-    refused_wait: Duration,
-    outage: Outage,
-    context: &'a Context,
-    place: &'a Place,
-}
-
-impl Leg<'_> {
-    async fn dial(&mut self) -> Result<Dialled, DialError> {
-        self.place.heard_by(now() + DIAL_WITHIN);
-        self.outage.attempt();
-        self.context.connects.pass(false).await;
-        self.place.heard_by(now() + DIAL_WITHIN);
-        net::dial(&*self.context.dial, &self.context.feed.url).await
-    }
-
-    /// No connection: how long to wait before the next try.
-    fn give_up(&mut self, error: &DialError) -> Duration {
-        let wait = self.backoff.next(self.context.random.fraction(), error.retry_after());
-        self.down(&error.to_string(), None);
-        wait
-    }
-
-    /// One connection from the end of its handshake to its own end: how long to wait before the next.
-    async fn converse(&mut self, dialled: Dialled) -> Duration {
-        let Context { feed, run, .. } = self.context;
-        let origin = Arc::new(run.connect(&feed.name));
-        tracing::debug!(feed = %feed.name, conn = %origin, event = %"connected", peer = dialled.peer);
-        let connected = Event::Connected { url: feed.url.clone(), peer: dialled.peer, attempt: self.outage.attempts() };
-        self.record(&origin, connected).await;
-
-        // A queue that was full is no time that the venue had.
-        let begun = now();
-        let session = Session::new(feed.venue, &self.subscribes, feed.if_refused, self.stance.clone(), begun);
-        let connection = Connection::new(dialled.socket, session, origin.clone(), self.context, self.place);
-        let outage = &mut self.outage;
-        let (ending, session) = connection.run(|missing| outage.over(&origin, missing, now())).await;
-
-        let lasted = now().duration_since(begun);
-        let delivered = session.has_delivered();
-        let disconnected =
-            Event::Disconnected { ending: ending.clone(), last_sequence: session.last_sequence(), lasted };
-        self.record(&origin, disconnected.clone()).await;
-        self.stance = session.stance().clone();
-        if ending.cause != Cause::Stopped {
-            self.down(&ending.to_string(), Some((&origin, &disconnected)));
-        }
-        if delivered {
-            self.backoff.reset();
-            self.refused_wait = REFUSED_FIRST;
-        }
-        self.wait_after(&ending)
-    }
-
-    async fn record(&self, origin: &Arc<Origin>, event: Event) {
-        let Context { clock, recorder, .. } = self.context;
-        let mut before = None;
-        let stalling = || before = Some(self.place.stalls(now()));
-        // An output that is gone is told of by the writer; there is nobody left to read this.
-        let _ = recorder.event(origin, clock.now(), event, stalling).await;
-        if let Some(before) = before {
-            self.place.is(before);
-        }
-    }
-
-    fn wait_after(&mut self, ending: &Ending) -> Duration {
-        if self.context.feed.if_refused == IfRefused::Wait && self.stance.is_refused() && ending.cause != Cause::Stopped
-        {
-            // The next connection signs again: asking is how it is found out.
-            self.stance.sign_again();
-            let wait = self.refused_wait;
-            self.refused_wait = (wait * 2).min(REFUSED_LONGEST);
-            return wait;
-        }
-        self.backoff.next(self.context.random.fraction(), None)
-    }
-
-    fn down(&mut self, why: &str, of: Option<(&Origin, &Event)>) {
-        let since = self.outage.begins(why, of, now());
-        self.place.is(State::Down { since, why: why.to_owned() });
-    }
+    roster.stopped().await;
 }
 
 fn now() -> Instant {

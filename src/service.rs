@@ -12,7 +12,7 @@ use std::{
 };
 
 use tokio::{
-    sync::oneshot,
+    sync::{oneshot, watch},
     task::JoinSet,
     time::{sleep, sleep_until, timeout_at},
 };
@@ -23,7 +23,7 @@ use crate::{
     config::{Config, Ready, Sync},
     desk::Desk,
     exit::{Failure, Status},
-    feed::{self, Context},
+    feed::{self, Context, List},
     net::Dial,
     notify::Manager,
     output::{self, Finished, Orders, Pulse, Queue, Recorder, Routes, WriteError, Writer},
@@ -95,7 +95,10 @@ struct Service {
     run: Arc<Run>,
     board: Board,
     desks: Vec<Option<Arc<Desk>>>,
-    legs: JoinSet<()>,
+    feeds: JoinSet<()>,
+    /// Where each feed hears what its venue trades.
+    #[expect(dead_code, reason = "who asks the venue fills them")]
+    lists: Vec<watch::Sender<List>>,
     stop: Stop,
     signals: Signals,
     manager: Manager,
@@ -129,7 +132,7 @@ impl Service {
         let (connects, subscribes) = (Arc::<Pace>::default(), Arc::<Pace>::default());
         let mut by_name: HashMap<String, Arc<Desk>> = HashMap::new();
         let mut desks = Vec::new();
-        let mut legs = JoinSet::new();
+        let (mut feeds, mut lists) = (JoinSet::new(), Vec::new());
         for (feed, &(messages, events)) in config.feeds.iter().zip(routes) {
             let desk = feed.credentials.as_ref().map(|credentials| {
                 let desk = || Arc::new(Desk::new(credentials.clone()));
@@ -148,10 +151,9 @@ impl Service {
                 run: run.clone(),
                 stopping: stopping.clone(),
             });
-            for leg in feed.venue.legs(&feed.channels, &feed.products) {
-                let place = board.place(feed.name.as_str().into(), now());
-                legs.spawn(feed::keep_alive(context.clone(), leg, place));
-            }
+            let (sender, list) = watch::channel(None);
+            lists.push(sender);
+            feeds.spawn(feed::keep_alive(context, &board, list));
         }
         Self {
             config,
@@ -160,7 +162,8 @@ impl Service {
             run,
             board,
             desks,
-            legs,
+            feeds,
+            lists,
             stop,
             signals,
             manager: Manager::new(),
@@ -189,8 +192,8 @@ impl Service {
                     Signal::Reload => self.reload(),
                     Signal::Rotate => tracing::warn!("rotation is not built yet: the file grows on; HUP reopens it by name"),
                 },
-                Some(ended) = self.legs.join_next() => if let Err(error) = ended {
-                    // A leg never ends by itself; with panic = "abort" this line is not even reached.
+                Some(ended) = self.feeds.join_next() => if let Err(error) = ended {
+                    // A feed never ends by itself; with panic = "abort" this line is not even reached.
                     return Err(Failure::new(Status::Bug, format!("a feed broke off: {error}")));
                 },
             }
@@ -294,7 +297,7 @@ impl Service {
     async fn drain(mut self, written: Written) -> Result<(), Failure> {
         let deadline = tokio::time::Instant::now() + self.config.service.drain;
         let drained = timeout_at(deadline, async {
-            while self.legs.join_next().await.is_some() {}
+            while self.feeds.join_next().await.is_some() {}
             self.queue.close();
             written.await.unwrap_or(Ok(Finished::Drained))
         })

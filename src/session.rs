@@ -5,6 +5,7 @@
 //! for a message or for [`Session::deadline`], whichever comes first.
 
 mod action;
+mod change;
 mod ending;
 mod liveness;
 mod stance;
@@ -41,6 +42,8 @@ pub struct Session {
     if_refused: IfRefused,
     stance: Stance,
     subscriptions: Vec<Subscription>,
+    /// What it is to carry instead, as soon as nothing is pending.
+    change: Option<Vec<Subscribe>>,
     /// The subscribe that the edge has in hand, not yet on the wire.
     in_hand: Option<Ask>,
     /// The question whether the credentials are good again, out on the wire since.
@@ -62,6 +65,7 @@ impl Session {
             if_refused,
             stance,
             subscriptions: leg.iter().map(|subscribe| Subscription::new(subscribe.clone(), now)).collect(),
+            change: None,
             in_hand: None,
             probing: None,
             liveness: Liveness::new(now),
@@ -97,15 +101,19 @@ impl Session {
         self.liveness.has_delivered()
     }
 
-    /// The channels, heartbeats apart, that were asked for and are not in the venue's list.
+    /// The channels, heartbeats apart, that were asked for and of which nothing is in the venue's list.
     #[must_use]
     pub fn missing(&self) -> Vec<&'static str> {
-        let missing = self.subscriptions.iter().filter(|subscription| !subscription.is_accepted());
+        let adds = || self.subscriptions.iter().filter(|subscription| !subscription.subscribe.unsubscribes);
+        let channels =
+            |accepted| adds().filter(move |s| s.is_accepted() == accepted).flat_map(|s| &s.subscribe.channels).copied();
+        let mut missing = Vec::new();
+        for channel in channels(false).filter(|channel| !channel.heartbeat) {
+            if !channels(true).any(|accepted| accepted == channel) && !missing.contains(&channel.name) {
+                missing.push(channel.name);
+            }
+        }
         missing
-            .flat_map(|s| &s.subscribe.channels)
-            .filter(|channel| !channel.heartbeat)
-            .map(|channel| channel.name)
-            .collect()
     }
 
     /// Whether every subscribe that can be asked has been answered.
@@ -188,6 +196,7 @@ impl Session {
             return Some(Action::Ping);
         }
         if self.in_hand.is_none() {
+            self.take_change(now);
             self.in_hand = self.next_ask(now);
             return self.in_hand.map(Action::Ask);
         }
@@ -244,7 +253,8 @@ impl Session {
 
     /// A private channel is the honest probe; where there is none, the heartbeats.
     fn probe_index(&self) -> usize {
-        self.subscriptions.iter().position(Subscription::is_private).unwrap_or(0)
+        let honest = |subscription: &Subscription| subscription.is_private() && !subscription.subscribe.unsubscribes;
+        self.subscriptions.iter().position(honest).unwrap_or(0)
     }
 
     fn pending(&self) -> usize {
@@ -300,6 +310,7 @@ impl Session {
         self.signed_accepted = true;
         self.subscribed_told = false;
         self.told.push(Told::Accepted);
+        self.fold();
         for subscription in &mut self.subscriptions {
             subscription.ask_anew(now);
         }
@@ -315,7 +326,7 @@ impl Session {
         if self.subscriptions.iter().all(Subscription::is_accepted) {
             self.stance.approach = Approach::Together;
         }
-        let accepted = self.subscriptions.iter().filter(|subscription| subscription.is_accepted());
+        let accepted = self.subscriptions.iter().filter(|s| s.is_accepted() && !s.subscribe.unsubscribes);
         let channels: BTreeSet<_> = accepted
             .flat_map(|subscription| subscription.subscribe.channels.iter().map(|channel| channel.name))
             .collect();
@@ -363,6 +374,17 @@ impl Session {
         let subscription = &mut self.subscriptions[index];
         let signed = subscription.is_signed();
         let tries = subscription.refuse();
+        if subscription.subscribe.unsubscribes {
+            // No verdict on anybody: what it was to take away was accepted, and goes on until the connection ends.
+            let (channel, confirmed) = (subscription.channel(), tries >= 2);
+            if confirmed {
+                subscription.let_be();
+            } else {
+                subscription.ask_at(now + ASK_AGAIN);
+            }
+            self.told.push(Told::Refused { channel, message, reason, signed, confirmed });
+            return self.tell_subscribed();
+        }
         let confirmed = if signed && of_credentials {
             self.stance.refusals += 1;
             self.stance.refusals >= 2

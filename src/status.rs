@@ -9,19 +9,26 @@ use std::{
 /// A leg that promised to be heard of and was not is given this much more: the machine may be busy.
 const SLACK: Duration = Duration::from_secs(5);
 
-/// All legs, in the order of the configuration.
+/// All legs, each beside those of its feed, in the order in which the feeds came.
 #[derive(Clone, Debug, Default)]
-pub struct Board(Arc<Mutex<Vec<Leg>>>);
+pub struct Board(Arc<Mutex<Legs>>);
 
 /// One leg's line on the board.
 #[derive(Clone, Debug)]
 pub struct Place {
     board: Board,
-    index: usize,
+    id: u64,
+}
+
+#[derive(Debug, Default)]
+struct Legs {
+    legs: Vec<Leg>,
+    next_id: u64,
 }
 
 #[derive(Debug)]
 struct Leg {
+    id: u64,
     feed: Arc<str>,
     state: State,
     /// By when it will be heard of again; None while the output blocks it.
@@ -33,6 +40,8 @@ struct Leg {
 pub enum State {
     /// Not yet connected since the start.
     Starting,
+    /// Which products it is to record is not known before the venue has listed them.
+    Waiting,
     /// The venue delivers.
     Recording {
         /// The credentials are refused and public channels go on without them.
@@ -58,21 +67,24 @@ impl Board {
     /// Adds a leg.
     #[must_use]
     pub fn place(&self, feed: Arc<str>, now: Instant) -> Place {
-        let mut legs = self.legs();
-        legs.push(Leg { feed, state: State::Starting, heard_by: Some(now) });
-        Place { board: self.clone(), index: legs.len() - 1 }
+        let mut board = self.lock();
+        let id = board.next_id;
+        board.next_id += 1;
+        let at = board.legs.iter().rposition(|leg| leg.feed == feed).map_or(board.legs.len(), |last| last + 1);
+        board.legs.insert(at, Leg { id, feed, state: State::Starting, heard_by: Some(now) });
+        Place { board: self.clone(), id }
     }
 
     /// Whether every leg was heard of when it said it would be, or is blocked by the output and says so.
     #[must_use]
     pub fn is_alive(&self, now: Instant) -> bool {
-        self.legs().iter().all(|leg| leg.heard_by.is_none_or(|by| now <= by + SLACK))
+        self.lock().legs.iter().all(|leg| leg.heard_by.is_none_or(|by| now <= by + SLACK))
     }
 
     /// Whether every leg delivers all that was asked for.
     #[must_use]
     pub fn is_delivering(&self) -> bool {
-        self.legs().iter().all(|leg| matches!(&leg.state, State::Recording { missing, .. } if missing.is_empty()))
+        self.lock().legs.iter().all(|leg| matches!(&leg.state, State::Recording { missing, .. } if missing.is_empty()))
     }
 
     /// How long the output has blocked the leg that it has blocked longest, if it blocks one.
@@ -82,14 +94,14 @@ impl Board {
             State::Stalled { since } => Some(now.duration_since(since)),
             _ => None,
         };
-        self.legs().iter().filter_map(since).max()
+        self.lock().legs.iter().filter_map(since).max()
     }
 
     /// One line that says how each feed is, the worst of its legs speaking for it.
     #[must_use]
     pub fn line(&self, now: Instant) -> String {
         let mut line = String::new();
-        for feed in self.legs().chunk_by(|a, b| a.feed == b.feed) {
+        for feed in self.lock().legs.chunk_by(|a, b| a.feed == b.feed) {
             if !line.is_empty() {
                 line.push_str("; ");
             }
@@ -103,7 +115,7 @@ impl Board {
         line
     }
 
-    fn legs(&self) -> MutexGuard<'_, Vec<Leg>> {
+    fn lock(&self) -> MutexGuard<'_, Legs> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -111,25 +123,39 @@ impl Board {
 impl Place {
     /// Says how the leg is.
     pub fn is(&self, state: State) {
-        self.board.legs()[self.index].state = state;
+        self.with(|leg| leg.state = state);
     }
 
     /// Promises to be heard of again by then.
     pub fn heard_by(&self, at: Instant) {
-        self.board.legs()[self.index].heard_by = Some(at);
+        self.with(|leg| leg.heard_by = Some(at));
     }
 
     /// The leg has stopped, as it was told to.
     pub fn retire(&self) {
-        self.board.legs()[self.index].heard_by = None;
+        self.with(|leg| leg.heard_by = None);
+    }
+
+    /// There is no such leg any more, and nobody is to look for it.
+    pub fn leave(&self) {
+        self.board.lock().legs.retain(|leg| leg.id != self.id);
     }
 
     /// The output blocks; the state before that.
     #[must_use]
     pub fn stalls(&self, now: Instant) -> State {
-        let leg = &mut self.board.legs()[self.index];
-        leg.heard_by = None;
-        std::mem::replace(&mut leg.state, State::Stalled { since: now })
+        let mut before = State::Starting;
+        self.with(|leg| {
+            leg.heard_by = None;
+            before = std::mem::replace(&mut leg.state, State::Stalled { since: now });
+        });
+        before
+    }
+
+    fn with(&self, change: impl FnOnce(&mut Leg)) {
+        if let Some(leg) = self.board.lock().legs.iter_mut().find(|leg| leg.id == self.id) {
+            change(leg);
+        }
     }
 }
 
@@ -137,7 +163,7 @@ impl State {
     fn badness(&self) -> u8 {
         match self {
             Self::Recording { missing, unsigned } => u8::from(*unsigned || !missing.is_empty()),
-            Self::Starting => 2,
+            Self::Starting | Self::Waiting => 2,
             Self::Stalled { .. } => 3,
             Self::Down { .. } => 4,
         }
@@ -146,6 +172,7 @@ impl State {
     fn words(&self, now: Instant) -> String {
         match self {
             Self::Starting => "connecting".into(),
+            Self::Waiting => "waiting for the venue's list of products".into(),
             Self::Recording { unsigned, missing } => {
                 let mut words = "recording".to_owned();
                 if *unsigned {
@@ -201,5 +228,20 @@ mod tests {
         c.is(State::Recording { unsigned: false, missing: vec![] });
         let line = board.line(now + Duration::from_secs(840));
         assert_eq!(line, "x DOWN 14 m: lost (1 of 2 connections deliver); y recording");
+    }
+
+    #[test]
+    fn a_leg_that_left_is_not_looked_for_and_a_new_one_stands_with_its_feed() {
+        let (board, now) = (Board::default(), Instant::now());
+        let (waits, other) = (board.place("x".into(), now), board.place("y".into(), now));
+        waits.is(State::Waiting);
+        other.is(State::Recording { unsigned: false, missing: vec![] });
+        assert_eq!(board.line(now), "x waiting for the venue's list of products; y recording");
+        let leg = board.place("x".into(), now);
+        waits.leave();
+        leg.is(State::Recording { unsigned: false, missing: vec![] });
+        waits.is(State::Starting);
+        assert_eq!(board.line(now), "x recording; y recording");
+        assert!(board.is_delivering());
     }
 }

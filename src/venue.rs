@@ -2,13 +2,16 @@
 //! what it allows, how a subscribe is written and signed, and how an arriving message is read. Pure.
 
 pub mod advanced_trade;
+mod leg;
 mod product;
 mod request;
 mod rest;
+mod selection;
 
 pub use product::{Misspelt, Product};
 pub use request::{Proof, Request, Respelt};
 pub use rest::{Listed, Offset, Page, Permissions, Rest};
+pub use selection::{Selection, Unselectable};
 
 use std::time::Duration;
 
@@ -86,6 +89,8 @@ pub enum Products {
 /// One message's worth of subscribing: at most venues one channel, at some several.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscribe {
+    /// It takes away instead: an unsubscribe is written and signed alike.
+    pub unsubscribes: bool,
     /// What is subscribed to.
     pub channels: Vec<&'static Channel>,
     /// Of which products; empty for channels that have none.
@@ -140,33 +145,5 @@ impl Venue {
     #[must_use]
     pub fn channel(&self, name: &str) -> Option<&'static Channel> {
         self.channels.iter().find(|channel| channel.name == name)
-    }
-
-    /// Splits a feed into legs, one a connection, each within the venue's limits: the first carries every channel, the
-    /// further ones what went over a limit. Heartbeats are on all of them.
-    #[must_use]
-    pub fn legs(&self, channels: &[&'static Channel], products: &[Product]) -> Vec<Vec<Subscribe>> {
-        let heartbeats: Vec<_> = self.channels.iter().filter(|channel| channel.heartbeat).collect();
-        let (over, mut whole): (Vec<_>, Vec<_>) = channels
-            .iter()
-            .copied()
-            .filter(|channel| !channel.heartbeat)
-            .partition(|channel| channel.per_connection.is_some_and(|most| products.len() > most));
-        whole.splice(0..0, heartbeats.iter().copied());
-
-        let mut legs = vec![(self.messages)(&whole, products)];
-        for channel in over {
-            let most = channel.per_connection.unwrap_or(usize::MAX);
-            for (share, chunk) in products.chunks(most).enumerate() {
-                if share == 0 {
-                    legs[0].extend((self.messages)(&[channel], chunk));
-                } else {
-                    let mut alone = heartbeats.clone();
-                    alone.push(channel);
-                    legs.push((self.messages)(&alone, chunk));
-                }
-            }
-        }
-        legs
     }
 }

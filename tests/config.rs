@@ -85,7 +85,7 @@ fn the_shipped_file_works_as_it_stands_and_its_values_are_the_defaults() {
     let feed = &shipped.feeds[0];
     assert_eq!((feed.name.as_str(), feed.venue.name, shipped.feeds.len()), ("tickers", "advanced-trade", 1));
     assert_eq!(feed.channels.iter().map(|channel| channel.name).collect::<Vec<_>>(), ["ticker_batch"]);
-    assert_eq!(feed.products.iter().map(ToString::to_string).collect::<Vec<_>>(), ["BTC-USD", "ETH-USD"]);
+    assert_eq!(feed.products.named().iter().map(ToString::to_string).collect::<Vec<_>>(), ["BTC-USD", "ETH-USD"]);
     assert!(feed.credentials.is_none() && shipped.credentials.is_empty());
 
     let least = Machine::with(FEED).config();
@@ -199,7 +199,7 @@ fn flags_alone_make_a_feed_and_say_which_file_is_passed_over() {
     let machine = Machine::new();
     let config = load(&flags(&["ticker_batch"], &["BTC-USD", "ETH-USD"]), &machine.around).expect("right");
     assert_eq!((config.source, config.warnings.len()), (None, 0));
-    assert_eq!((config.feeds[0].name.as_str(), config.feeds[0].products.len()), ("advanced-trade", 2));
+    assert_eq!((config.feeds[0].name.as_str(), config.feeds[0].products.named().len()), ("advanced-trade", 2));
 
     let machine = Machine::with("this is not read").env("TICKERD_OUTPUT__RECORD", "envelope");
     let all = Flags {
@@ -332,8 +332,14 @@ fn an_error_in_a_feed_names_what_was_probably_meant() {
             ":6: feed.products: \"ETH_USD\" is not how a product is spelt: \"ETH-USD\"?",
         ),
         ("channels = [\"ticker\"]\nproducts = [\"A-B\", \"A-B\"]", "\"A-B\" is there twice"),
-        ("channels = [\"ticker\"]\nproducts = [\"*-USD\"]", "\"*-USD\" is a pattern, and these are not built yet"),
-        ("channels = [\"ticker\"]\nproducts = [\"!DOGE-*\"]", "is a pattern, and these are not built yet"),
+        (
+            "channels = [\"ticker\"]\nproducts = [\"*-usd\"]",
+            "\"*-usd\" matches no product, they are spelt in upper case with hyphens: \"*-USD\"?",
+        ),
+        (
+            "channels = [\"ticker\"]\nproducts = [\"!DOGE-*\"]",
+            ":4: feed.products: \"!DOGE-*\" takes away from a pattern, and there is none",
+        ),
         (
             "venue = \"advanced_trade\"",
             ":3: feed.venue: \"advanced_trade\" is no venue; did you mean \"advanced-trade\"?",
@@ -444,7 +450,10 @@ fn a_variable_overrides_a_key() {
     assert_eq!(config.output.path, Destination::File("/data/tape.ndjson".into()));
     assert_eq!(config.log.level, tracing::Level::DEBUG);
     assert_eq!(config.output.queue, 2 << 20);
-    assert_eq!((config.feeds[0].url.as_str(), config.feeds[0].products[0].as_str()), ("ws://127.0.0.1:1", "SOL-USD"));
+    assert_eq!(
+        (config.feeds[0].url.as_str(), config.feeds[0].products.named()[0].as_str()),
+        ("ws://127.0.0.1:1", "SOL-USD")
+    );
     assert!(config.warnings.is_empty(), "{:?}", config.warnings);
 }
 
@@ -693,4 +702,19 @@ fn check_prints_what_would_be_done_and_no_secret() {
     assert_eq!(value["output"]["record"], "raw");
     assert!(!printed.contains(CANARY) && !String::from_utf8_lossy(&json).contains(CANARY));
     assert_eq!(Secret::new(CANARY.to_owned()).expose(), CANARY, "the canary is what is looked for");
+}
+
+#[test]
+fn check_shows_patterns_as_they_are() {
+    let text = FEED.replace("[\"BTC-USD\"]", "[\"!DOGE-*\", \"*-USD\", \"BTC-EUR\"]");
+    let config = Machine::with(&text).config();
+    let (mut printed, mut json) = (Vec::new(), Vec::new());
+    check::print(&config, &mut printed).expect("memory takes all");
+    let printed = String::from_utf8(printed).expect("text");
+    let line = "  channels      ticker\n  products      BTC-EUR, *-USD, !DOGE-*; resolved at start and each hour\n";
+    assert_says(&printed, &[line]);
+    check::print_json(&config, &mut json).expect("memory takes all");
+    let value: serde_json::Value = serde_json::from_slice(&json).expect("JSON");
+    assert_eq!(value["feeds"][0]["products"], serde_json::json!(["BTC-EUR", "*-USD", "!DOGE-*"]));
+    assert!(value["feeds"][0]["connections"].is_null(), "nobody knows yet");
 }

@@ -18,6 +18,7 @@ use tickerd::{
     record::Line,
     session::IfRefused,
     simulator::{Faults, Recording, Speed},
+    venue::Product,
 };
 use tokio::time::sleep;
 use tokio_tungstenite::tungstenite::{Message, WebSocket, protocol::Role};
@@ -332,4 +333,88 @@ async fn with_wait_nothing_goes_out_unsigned_and_a_healed_key_is_found() {
     let (seen, _) = play.end().await;
     let seen = seen.lock().expect("whole");
     assert!(seen.subscribes.iter().all(|(_, text, ..)| text.contains("\"jwt\"")), "always signed");
+}
+
+/// How many lines have data of a product.
+fn told_of(output: &[u8], product: &str) -> usize {
+    let name = format!("\"product_id\":\"{product}\"");
+    String::from_utf8_lossy(output).lines().filter(|line| line.contains(&name)).count()
+}
+
+/// `coinbase-pro-node#174`: one delisted coin cost the subscription of all. The list changes under a running feed, and what
+/// stays does not notice: one connection, no hole.
+#[tokio::test(start_paused = true)]
+async fn a_change_of_the_venues_list_is_followed_on_the_living_connection() {
+    for credentials in [cdp_key(), hmac_key()] {
+        let mut plot = Plot::new(&["ticker", "level2"], Some(credentials));
+        plot.products = vec!["*-USD", "!DOGE-*"];
+        let play = plot.play();
+        sleep(Duration::from_secs(300)).await;
+        let line = |play: &stage::Play| play.board.line(tokio::time::Instant::now().into_std());
+        assert_eq!(line(&play), "play waiting for the venue's list of products");
+        assert!(!play.board.is_delivering() && play.board.is_alive(tokio::time::Instant::now().into_std()));
+        play.list(&["BTC-EUR"]);
+        sleep(Duration::from_secs(5)).await;
+        assert_eq!(line(&play), "play waiting for the venue's list of products", "nothing matches");
+
+        play.list(&["BTC-USD", "ETH-USD", "DOGE-USD", "USDT-USDC"]);
+        sleep(Duration::from_secs(60)).await;
+        assert_eq!(line(&play), "play recording");
+        play.list(&["ETH-USD", "SOL-USD", "DOGE-USD"]);
+        sleep(Duration::from_secs(10)).await;
+        let before = play.written.lock().expect("whole").len();
+        sleep(Duration::from_secs(60)).await;
+        play.list(&[]);
+        sleep(Duration::from_secs(60)).await;
+        assert_eq!(line(&play), "play recording", "a list without any changes nothing");
+
+        let (seen, output) = play.end().await;
+        let (_, connections) = assert_nothing_is_lost(&seen, &output);
+        assert_eq!(connections, 1, "on the same connection");
+        let (messages, events) = written(&output);
+        assert_eq!(events, ["connected", "subscribed", "subscribed", "disconnected"]);
+        for (number, line) in messages[&1].iter().enumerate() {
+            let message: Value = serde_json::from_str(line).expect("JSON");
+            assert_eq!(message["sequence_num"], number as u64, "no hole");
+        }
+        let after = &output[before..];
+        assert!(told_of(&output, "BTC-USD") > 0 && told_of(after, "ETH-USD") > 0);
+        assert!(told_of(after, "SOL-USD") > 0, "new, and recorded");
+        assert_eq!(told_of(after, "BTC-USD"), 0, "let go");
+        assert_eq!(told_of(&output, "DOGE-USD"), 0, "never wanted");
+
+        let seen = seen.lock().expect("whole");
+        assert!(seen.subscribes.iter().all(|(.., accepted)| *accepted), "the exchange took every signature");
+        let signatures: HashSet<_> = seen.subscribes.iter().map(|(_, text, at, _)| signature(text, *at).0).collect();
+        assert_eq!(signatures.len(), 3 + 4, "each signed for itself: heartbeats, two channels, and both ways of both");
+    }
+}
+
+/// Undocumented and measured: the 31st level2 product is refused. It gets a connection of its own, the first stands.
+#[tokio::test(start_paused = true)]
+async fn what_has_no_room_opens_a_connection_and_what_is_emptied_closes_one() {
+    let ids: Vec<_> = (0..31).map(|i| format!("P{i}-USD")).collect();
+    let ids: Vec<_> = ids.iter().map(String::as_str).collect();
+    let mut plot = Plot::new(&["level2"], Some(cdp_key()));
+    plot.products = vec!["*"];
+    plot.exchange.products = ids.iter().map(|id| Product::parse(id).expect("spelt right")).collect();
+    plot.exchange.depth = 5;
+    let play = plot.play();
+    play.list(&ids[..30]);
+    sleep(Duration::from_secs(20)).await;
+    let line = |play: &stage::Play| play.board.line(tokio::time::Instant::now().into_std());
+    assert_eq!(line(&play), "play recording");
+    play.list(&ids);
+    sleep(Duration::from_secs(20)).await;
+    assert_eq!(line(&play), "play recording (2 of 2 connections deliver)");
+    play.list(&ids[..30]);
+    sleep(Duration::from_secs(20)).await;
+    assert_eq!(line(&play), "play recording");
+
+    let (seen, output) = play.end().await;
+    assert_nothing_is_lost(&seen, &output);
+    let (_, events) = written(&output);
+    let twice = ["connected", "subscribed", "connected", "subscribed", "disconnected", "disconnected"];
+    assert_eq!(events, twice, "the first connection stood, and had nothing to do with it");
+    assert!(told_of(&output, "P30-USD") > 0);
 }

@@ -109,7 +109,12 @@ fn print_feed(feed: &Feed, out: &mut impl Write) -> io::Result<()> {
         (Some(credentials), IfRefused::Wait) => format!("by \"{}\"; if refused, it waits", credentials.name()),
     };
     line(out, "  signed", &signed)?;
-    let legs = feed.venue.legs(&feed.channels, &feed.products);
+    if !feed.products.is_fixed() {
+        let channels: Vec<_> = feed.channels.iter().map(|channel| channel.name).collect();
+        line(out, "  channels", &channels.join(", "))?;
+        return line(out, "  products", &format!("{}; resolved at start and each hour", feed.products));
+    }
+    let legs = feed.venue.legs(&feed.channels, feed.products.named());
     for (i, leg) in legs.iter().enumerate() {
         for (j, subscribe) in leg.iter().enumerate() {
             let title = if j == 0 { format!("  connection {}", i + 1) } else { String::new() };
@@ -122,24 +127,27 @@ fn print_feed(feed: &Feed, out: &mut impl Write) -> io::Result<()> {
 }
 
 fn feed_json(feed: &Feed) -> Value {
-    let legs = feed.venue.legs(&feed.channels, &feed.products);
+    // What patterns match is known only once the venue has listed its products.
+    let legs = feed.products.is_fixed().then(|| feed.venue.legs(&feed.channels, feed.products.named()));
     let subscribe = |subscribe: &Subscribe| {
         json!({
             "channels": subscribe.channels.iter().map(|channel| channel.name).collect::<Vec<_>>(),
             "products": subscribe.products.iter().map(Product::as_str).collect::<Vec<_>>(),
         })
     };
-    let size = Size::of(&legs);
+    let size = legs.as_deref().map(Size::of);
     json!({
         "name": feed.name,
         "venue": feed.venue.name,
         "url": feed.url,
         "rest": feed.rest,
+        "channels": feed.channels.iter().map(|channel| channel.name).collect::<Vec<_>>(),
+        "products": feed.products.entries().collect::<Vec<_>>(),
         "credentials": feed.credentials.as_ref().map(|credentials| credentials.name()),
         "if_refused": feed.if_refused,
-        "connections": legs.iter().map(|leg| leg.iter().map(subscribe).collect()).collect::<Vec<Vec<_>>>(),
-        "longest_line": size.longest_line,
-        "bytes_a_day": size.bytes_a_day,
+        "connections": legs.map(|legs| -> Vec<Vec<_>> { legs.iter().map(|leg| leg.iter().map(subscribe).collect()).collect() }),
+        "longest_line": size.as_ref().map(|size| size.longest_line),
+        "bytes_a_day": size.as_ref().map(|size| size.bytes_a_day),
     })
 }
 

@@ -106,7 +106,7 @@ fn config(url: String, credentials: Arc<Credentials>) -> Result<Config, Failure>
         url,
         rest: venue.rest.url.into(),
         channels: venue.channel("ticker_batch").into_iter().collect(),
-        products: vec![product("BTC-USD")?, product("ETH-USD")?],
+        products: vec![product("BTC-USD")?, product("ETH-USD")?].into(),
         credentials: Some(credentials),
         if_refused: IfRefused::Wait,
     };

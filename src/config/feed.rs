@@ -6,7 +6,7 @@ use tokio_tungstenite::tungstenite::http::Uri;
 use toml::Spanned;
 
 use super::{Feed, Origin, Store, draft, nearest, review::Review};
-use crate::venue::{self, Channel, Product, Products, Venue};
+use crate::venue::{self, Channel, Products, Selection, Venue};
 
 /// Venues that will be, so that nobody looks for a slip in their names.
 const LATER: &[&str] = &["exchange", "international", "prime"];
@@ -157,24 +157,14 @@ impl Reader<'_, '_> {
         (self.review.problems.len() == before).then_some(channels)
     }
 
-    fn products(&mut self, channels: &[&'static Channel]) -> Option<Vec<Product>> {
+    fn products(&mut self, channels: &[&'static Channel]) -> Option<Selection> {
         let nothing = Vec::new();
         let typed = self.draft.products.as_ref().map_or(&nothing, Spanned::get_ref);
-        let mut products = Vec::new();
+        let mut products = Selection::default();
         let before = self.review.problems.len();
         for name in typed {
-            let given = name.get_ref().as_str();
-            if given.contains('*') || given.starts_with('!') {
-                let what = format!("\"{given}\" is a pattern, and these are not built yet; name the products");
-                self.wrong(&name.span(), "products", &what);
-                continue;
-            }
-            match Product::parse(given) {
-                Err(misspelt) => self.wrong(&name.span(), "products", &misspelt.to_string()),
-                Ok(product) if products.contains(&product) => {
-                    self.wrong(&name.span(), "products", &format!("\"{given}\" is there twice"));
-                }
-                Ok(product) => products.push(product),
+            if let Err(unselectable) = products.add(name.get_ref()) {
+                self.wrong(&name.span(), "products", &unselectable.to_string());
             }
         }
         let needy = channels.iter().find(|channel| channel.products == Products::Required);
@@ -183,7 +173,11 @@ impl Reader<'_, '_> {
             let what = format!("\"{}\" must be told of which; name some, as in BTC-USD, ETH-USD", channel.name);
             self.wrong(&at, "products", &what);
         }
-        (self.review.problems.len() == before).then_some(products)
+        if self.review.problems.len() > before {
+            return None;
+        }
+        let at = self.draft.products.as_ref().map_or(0..0, Spanned::span);
+        products.finish().map_err(|unselectable| self.wrong(&at, "products", &unselectable.to_string())).ok()
     }
 
     fn url(&mut self, venue: &Venue, signed: bool) -> Option<Address> {

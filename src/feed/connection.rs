@@ -12,7 +12,10 @@ use std::{
 
 use bytes::Bytes;
 use futures::{FutureExt, SinkExt, StreamExt};
-use tokio::time::{sleep_until, timeout, timeout_at};
+use tokio::{
+    sync::watch,
+    time::{sleep_until, timeout, timeout_at},
+};
 use tokio_tungstenite::tungstenite::{
     self, Message,
     protocol::{CloseFrame, frame::coding::CloseCode},
@@ -29,7 +32,7 @@ use crate::{
     record::{Event, Line, Origin},
     session::{Action, Ask, Cause, Ending, Session, Told},
     status::{Place, State},
-    venue::{Arrival, Kind, Venue},
+    venue::{Arrival, Kind, Subscribe, Venue},
 };
 
 /// How long a frame of ours, a kilobyte at most, may take to leave: the limit on every send.
@@ -52,6 +55,8 @@ pub(super) struct Connection<'a> {
     origin: Arc<Origin>,
     context: &'a Context,
     place: &'a Place,
+    /// What it is to carry.
+    carries: watch::Receiver<Vec<Subscribe>>,
     ask: Option<Ask>,
     /// A pre-hash that must wait for the next second is not signed before this.
     not_before: Instant,
@@ -72,13 +77,21 @@ enum Turn {
     Left(Result<(), tungstenite::Error>),
     Paced,
     Clock,
+    Changed,
     Stop,
 }
 
 impl<'a> Connection<'a> {
     /// Takes a socket whose handshake is done.
     #[must_use]
-    pub fn new(socket: Socket, session: Session, origin: Arc<Origin>, context: &'a Context, place: &'a Place) -> Self {
+    pub fn new(
+        socket: Socket,
+        session: Session,
+        origin: Arc<Origin>,
+        context: &'a Context,
+        place: &'a Place,
+        carries: watch::Receiver<Vec<Subscribe>>,
+    ) -> Self {
         Self {
             socket,
             session,
@@ -86,6 +99,7 @@ impl<'a> Connection<'a> {
             origin,
             context,
             place,
+            carries,
             ask: None,
             not_before: now(),
             leaving: None,
@@ -164,11 +178,12 @@ impl<'a> Connection<'a> {
         let pace = &self.context.subscribes;
         let asks = self.ask.as_ref().filter(|_| self.leaving.is_none() && self.not_before <= now());
         let (may_ask, urgent) = (asks.is_some(), asks.is_some_and(|ask| ask.first));
-        let (socket, leaving) = (&mut self.socket, self.leaving.is_some());
+        let (socket, leaving, carries) = (&mut self.socket, self.leaving.is_some(), &mut self.carries);
         let turn = tokio::select! {
             turn = reading::next(socket, leaving) => turn,
             () = pace.pass(urgent), if may_ask => Turn::Paced,
             () = sleep_until(wake.into()) => Turn::Clock,
+            Ok(()) = carries.changed() => Turn::Changed,
             () = stopping.stopped() => Turn::Stop,
         };
         if let Some(late) = late(now()) {
@@ -185,6 +200,7 @@ impl<'a> Connection<'a> {
             Turn::Left(Err(error)) => Some(self.ended(error).await),
             Turn::Paced => self.sign_and_send().await,
             Turn::Clock => None,
+            Turn::Changed => self.change(),
             Turn::Stop => Some(Cause::Stopped.into()),
         }
     }
@@ -278,6 +294,16 @@ impl<'a> Connection<'a> {
         if let Some(leaving) = &mut self.leaving {
             leaving.since += by;
         }
+    }
+
+    /// The leg carries something else from now on. One that has nothing left ends as politely as one that is stopped.
+    fn change(&mut self) -> Option<Ending> {
+        let leg = self.carries.borrow_and_update().clone();
+        if leg.is_empty() {
+            return Some(Ending { detail: "none of its products is left".into(), ..Cause::Stopped.into() });
+        }
+        self.session.change(&leg);
+        None
     }
 
     async fn sign_and_send(&mut self) -> Option<Ending> {

@@ -103,6 +103,11 @@ impl Subscription {
         self.refusals
     }
 
+    /// Not asked again, whatever the venue said.
+    pub(super) fn let_be(&mut self) {
+        self.state = State::Accepted;
+    }
+
     pub(super) fn excuse(&mut self, now: Instant) {
         if let State::Asked { since, .. } = &mut self.state {
             *since = now.max(*since);
@@ -142,6 +147,10 @@ impl Subscription {
     /// Compares with the venue's list. Whether it was signed, if the list is the answer to it.
     pub(super) fn accept(&mut self, list: &[(String, Vec<String>)]) -> Option<bool> {
         let State::Asked { signed, .. } = self.state else { return None };
+        if self.subscribe.unsubscribes {
+            self.state = State::Accepted;
+            return Some(signed);
+        }
         let answered = |channel: &Channel| list.iter().find(|(name, _)| name == channel.name);
         if !self.subscribe.channels.iter().all(|channel| answered(channel).is_some()) {
             return None;

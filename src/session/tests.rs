@@ -1,5 +1,7 @@
 //! Conversations, written as what happens when and what the session does about it.
 
+mod change;
+
 use super::*;
 use crate::venue::{Product, advanced_trade::MARKET};
 

@@ -67,6 +67,7 @@ const fn public(name: &'static str, products: Products, longest_line: u64, bytes
 
 fn messages(channels: &[&'static Channel], products: &[Product]) -> Vec<Subscribe> {
     let one = |channel: &&'static Channel| Subscribe {
+        unsubscribes: false,
         channels: vec![channel],
         products: if channel.products == Products::None { Vec::new() } else { products.to_vec() },
     };
@@ -76,7 +77,7 @@ fn messages(channels: &[&'static Channel], products: &[Product]) -> Vec<Subscrib
 fn write(subscribe: &Subscribe, signed: Option<(&Credentials, &Stamp)>) -> Message {
     let channel = subscribe.channels[0].name;
     let mut text = Map::new();
-    text.insert("type".into(), json!("subscribe"));
+    text.insert("type".into(), json!(if subscribe.unsubscribes { "unsubscribe" } else { "subscribe" }));
     text.insert("product_ids".into(), subscribe.products.iter().map(Product::as_str).collect());
     text.insert("channel".into(), json!(channel));
     let mut prehash = None;
@@ -210,20 +211,5 @@ mod tests {
         for odd in [&b"not json"[..], b"", b"[1]", b"{}", b"{\"channel\":null}", b",\"events\":["] {
             assert_eq!(read(odd).kind, Kind::Data(None), "{odd:?}");
         }
-    }
-
-    #[test]
-    fn spreads_level2_over_connections() {
-        let products: Vec<_> = (0..65).map(|i| Product::parse(&format!("P{i}-USD")).expect("spelt right")).collect();
-        let channel = |name| MARKET.channel(name).expect("a channel");
-        let legs = MARKET.legs(&[channel("level2"), channel("ticker_batch")], &products);
-        let level2: Vec<_> =
-            legs.iter().flatten().filter(|s| s.channels[0].name == "level2").map(|s| s.products.len()).collect();
-        assert_eq!(level2, [30, 30, 5]);
-        assert!(legs.iter().all(|leg| leg[0].channels[0].name == "heartbeats"));
-        assert_eq!(
-            legs[0].iter().find(|s| s.channels[0].name == "ticker_batch").expect("on the first").products.len(),
-            65
-        );
     }
 }

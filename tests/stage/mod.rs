@@ -19,7 +19,7 @@ use tickerd::{
     clock::Clock,
     config::Feed,
     desk::Desk,
-    feed::{Context, Run, keep_alive},
+    feed::{Context, List, Run, keep_alive},
     net::{Dial, DialError, Opened, Wire},
     output::{Queue, Recorder, Sink, Target, Writer},
     pace::Pace,
@@ -29,9 +29,12 @@ use tickerd::{
     shutdown::Stop,
     simulator::{Observed, Options, Simulator},
     status::Board,
-    venue::{Product, advanced_trade::MARKET},
+    venue::{Listed, Selection, advanced_trade::MARKET},
 };
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf},
+    sync::watch,
+};
 
 pub const QUEUE: u64 = 4 * 1024 * 1024;
 
@@ -83,6 +86,7 @@ pub struct Play {
     pub run: Arc<Run>,
     pub board: Board,
     stop: Stop,
+    list: watch::Sender<List>,
     queue: Arc<Queue>,
     feed: tokio::task::JoinHandle<()>,
     writer: tokio::task::JoinHandle<()>,
@@ -91,6 +95,8 @@ pub struct Play {
 /// What is played.
 pub struct Plot {
     pub channels: Vec<&'static str>,
+    /// As the configuration would say it.
+    pub products: Vec<&'static str>,
     pub credentials: Option<Arc<Credentials>>,
     pub exchange: Options,
     pub clock: Clock,
@@ -110,6 +116,7 @@ impl Plot {
         };
         Self {
             channels: channels.to_vec(),
+            products: vec!["BTC-USD", "ETH-USD"],
             credentials,
             exchange,
             clock,
@@ -129,18 +136,21 @@ impl Plot {
         let (stop, stopping) = Stop::new();
         let (queue, run, board) = (Arc::new(Queue::new(QUEUE)), Arc::new(Run::new(&random)), Board::default());
         let desk = self.credentials.clone().map(|credentials| Arc::new(Desk::new(credentials)));
+        let mut products = Selection::default();
+        for entry in &self.products {
+            products.add(entry).expect("it selects");
+        }
         let feed = Feed {
             name: "play".into(),
             venue: &MARKET,
             url: "ws://stage".into(),
             rest: MARKET.rest.url.into(),
             channels: self.channels.iter().map(|name| MARKET.channel(name).expect("a channel")).collect(),
-            products: ["BTC-USD", "ETH-USD"].map(|id| Product::parse(id).expect("spelt right")).to_vec(),
+            products,
             credentials: self.credentials,
             if_refused: self.if_refused,
         };
         let dial = Pipes { exchange: Simulator::new(self.exchange), seen: seen.clone(), pipe: self.pipe };
-        let leg = feed.venue.legs(&feed.channels, &feed.products).remove(0);
         let context = Context {
             feed,
             desk,
@@ -153,14 +163,20 @@ impl Plot {
             run: run.clone(),
             stopping,
         };
-        let place = board.place("play".into(), tokio::time::Instant::now().into_std());
-        let feed = tokio::spawn(keep_alive(Arc::new(context), leg, place));
+        let (list, lists) = watch::channel(None);
+        let feed = tokio::spawn(keep_alive(Arc::new(context), &board, lists));
         let writer = tokio::spawn(write(queue.clone(), written.clone(), self.reader));
-        Play { seen, written, run, board, stop, queue, feed, writer }
+        Play { seen, written, run, board, stop, list, queue, feed, writer }
     }
 }
 
 impl Play {
+    /// The venue lists these as traded, from now on.
+    pub fn list(&self, ids: &[&str]) {
+        let listed = |id: &&str| Listed { id: (*id).to_owned(), alias: None, online: true };
+        self.list.send_replace(Some(ids.iter().map(listed).collect()));
+    }
+
     /// Stops the feed as TERM would, and waits until all is written.
     pub async fn end(self) -> (Shared<Seen>, Vec<u8>) {
         self.stop.stop();
