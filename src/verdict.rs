@@ -1,11 +1,21 @@
 //! Why credentials are refused, or would be. Pure; the running daemon asks it as well as people do.
 
 mod cause;
+mod credentials;
+mod message;
 mod mistake;
+mod paste;
+mod recipe;
+mod spelling;
 mod standing;
+mod token;
 
 pub use cause::{Evidence, RestSaid, SchemeUsed, causes, sentence};
+pub use credentials::{allowed_ips, of_credentials, of_key_error, shadowed};
+pub use message::message;
 pub use mistake::Mistake;
+pub use paste::NotAMessage;
+pub use spelling::{of_channel, of_product, of_url};
 pub use standing::Standing;
 
 /// How sure a finding is.

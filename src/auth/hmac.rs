@@ -36,10 +36,24 @@ impl Key {
     }
 
     fn mac(&self, prehash: &str) -> Hmac<Sha256> {
-        let mut mac = Hmac::new_from_slice(self.0.as_bytes()).expect("HMAC takes a key of any length");
-        mac.update(prehash.as_bytes());
-        mac
+        mac(self.0.as_bytes(), prehash.as_bytes())
     }
+
+    /// The secret's text, for trying what others may have done with it, and for nothing that is shown.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+/// HMAC-SHA256 of any bytes keyed with any: what a wrong recipe comes to.
+pub(crate) fn raw(key: &[u8], message: &[u8]) -> [u8; 32] {
+    mac(key, message).finalize().into_bytes().into()
+}
+
+fn mac(key: &[u8], message: &[u8]) -> Hmac<Sha256> {
+    let mut mac = Hmac::new_from_slice(key).expect("HMAC takes a key of any length");
+    mac.update(message);
+    mac
 }
 
 #[cfg(test)]

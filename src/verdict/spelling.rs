@@ -1,0 +1,77 @@
+//! Names that the venue would not know: products, channels, addresses.
+
+use super::{Finding, Mistake as M};
+use crate::venue::{self, Misspelt, Venue};
+
+/// `futures_balance_summary` has 23 letters, and no product as many. What is longer is not shown: a secret, a signature or a
+/// token may stand in the wrong field.
+const LONGEST: usize = 24;
+
+/// A product that no venue spells so.
+#[must_use]
+pub fn of_product(misspelt: &Misspelt) -> Finding {
+    let what = match misspelt.given.len() {
+        length if length > LONGEST => format!("what stands for a product has {length} bytes: none is as long"),
+        _ => misspelt.to_string(),
+    };
+    Finding::wrong(M::ProductSpelling, what)
+}
+
+/// A channel by the name that was given. None where the venue has it.
+#[must_use]
+pub fn of_channel(venue: &Venue, given: &str) -> Option<Finding> {
+    if venue.channel(given).is_some() {
+        return None;
+    }
+    if let Some(other) = venue::ALL.iter().find(|other| other.channel(given).is_some()) {
+        let what = format!("{} has no channel {given:?}, but {} ({}) has", venue.name, other.name, other.url);
+        return Some(Finding::wrong(M::PrivateChannel, what));
+    }
+    // The names that data arrive under, and those of the Exchange and of former days.
+    let meant = match given.to_lowercase().as_str() {
+        "heartbeat" => "heartbeats",
+        "l2_data" | "full" | "level2_batch" | "level2_50" => "level2",
+        "matches" | "trades" | "market_trade" => "market_trades",
+        "tickers" => "ticker",
+        lower => lower,
+    }
+    .to_owned();
+    let what = match venue.channel(&meant) {
+        Some(channel) => format!("{} has no channel {given:?}: \"{}\"?", venue.name, channel.name),
+        None if given.len() > LONGEST => format!("{} has no channel whose name has {} bytes", venue.name, given.len()),
+        None => format!("{} has no channel {given:?}", venue.name),
+    };
+    Some(Finding::wrong(M::ChannelName, what))
+}
+
+/// A WebSocket address. None where nothing speaks against it.
+#[must_use]
+pub fn of_url(text: &str, venue: &Venue) -> Option<Finding> {
+    let wrong = |what: String| Some(Finding::wrong(M::Url, what));
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return wrong(format!("the address has no scheme: {} is {}'s", venue.url, venue.name));
+    };
+    let host = rest.split(['/', '?', ':']).next().unwrap_or_default().to_lowercase();
+    let host_of = |url: &'static str| url.split_once("://").map_or(url, |(_, host)| host);
+    if host == host_of(venue.rest.url) {
+        return wrong(format!("{host} is the REST interface: {} is {}'s WebSocket", venue.url, venue.name));
+    }
+    if !matches!(scheme, "ws" | "wss") {
+        return wrong(format!("{scheme}:// is no WebSocket: {} is {}'s", venue.url, venue.name));
+    }
+    if host.is_empty() {
+        return wrong("the address names no host".to_owned());
+    }
+    if let Some(other) = venue::ALL.iter().find(|other| other.name != venue.name && host == host_of(other.url)) {
+        let what = format!("{host} is {}'s, and the channels are {}'s ({})", other.name, venue.name, venue.url);
+        return Some(Finding::wrong(M::PrivateChannel, what));
+    }
+    // The Exchange's and the International Exchange's own, which take other messages and other keys.
+    if host.ends_with(".coinbase.com") && host != host_of(venue.url) {
+        return wrong(format!("{host} is not {}'s: that is {}", venue.name, venue.url));
+    }
+    if scheme == "ws" && host == host_of(venue.url) {
+        return wrong(format!("the venue takes TLS alone: {}", venue.url));
+    }
+    None
+}

@@ -1,0 +1,5 @@
+//! The doctor's rules, against evidence of every mistake in the table and against what is healthy.
+
+mod healthy;
+mod mistakes;
+mod stage;
