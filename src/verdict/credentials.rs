@@ -13,9 +13,9 @@ pub fn of_key_error(error: &KeyError) -> Finding {
         KeyError::NoKey | KeyError::NoSecret | KeyError::Placeholder(_) | KeyError::Missing(_) => M::Placeholder,
         KeyError::Swapped | KeyError::NameAsSecret | KeyError::PrivateAsKey => M::Swapped,
         // The Exchange's secrets are base64 of 64 bytes: what looks like an Ed25519 key whose halves differ.
-        KeyError::PemAsHmac | KeyError::NotAKey(_) | KeyError::HalvesDiffer => M::OtherVenuesKey,
+        KeyError::HalvesDiffer => M::OtherVenuesKey,
         KeyError::Public => M::PublicKey,
-        KeyError::Foreign(_) => M::WrongAlgorithm,
+        KeyError::PemAsHmac | KeyError::Foreign(_) => M::WrongAlgorithm,
         KeyError::Curve(_) => M::SignatureForm,
         KeyError::FirstLineOnly
         | KeyError::NotBase64
@@ -23,7 +23,7 @@ pub fn of_key_error(error: &KeyError) -> Finding {
         | KeyError::Encrypted
         | KeyError::FileAsSecret
         | KeyError::NotAKeyFile { .. } => M::FlattenedPem,
-        KeyError::Size { .. } | KeyError::Length(_) => M::BareBase64,
+        KeyError::Size { .. } | KeyError::Length(_) | KeyError::NotAKey(_) => M::BareBase64,
         KeyError::Legacy => M::LegacyKey,
     };
     Finding::wrong(mistake, error.to_string())

@@ -73,6 +73,7 @@ fn pairs() -> Vec<Case> {
         ("blanks", pair(NAME, &format!("  {good}  ")), M::StrayWhiteSpace, Noted),
         ("an OpenSSH key", pair(NAME, &pem(&ed, "OPENSSH PRIVATE KEY")), M::WrongAlgorithm, Wrong),
         ("P-384", pair(NAME, &pem(p384.as_ref(), "PRIVATE KEY")), M::SignatureForm, Wrong),
+        ("no key at all", pair(NAME, "hunter2hunter2"), M::BareBase64, Wrong),
         ("YOUR_KEY", pair("YOUR_KEY", "YOUR_SECRET"), M::Placeholder, Wrong),
         ("xxxx", pair(NAME, "xxxx"), M::Placeholder, Wrong),
         ("a blank", pair(" ", " "), M::Placeholder, Wrong),
