@@ -186,6 +186,9 @@ impl Session {
 
     /// The next thing to do, if any is due.
     pub fn poll(&mut self, now: Instant) -> Option<Action> {
+        if self.in_hand.is_none() {
+            self.take_change(now);
+        }
         if !self.told.is_empty() {
             return Some(Action::Tell(self.told.remove(0)));
         }
@@ -196,7 +199,6 @@ impl Session {
             return Some(Action::Ping);
         }
         if self.in_hand.is_none() {
-            self.take_change(now);
             self.in_hand = self.next_ask(now);
             return self.in_hand.map(Action::Ask);
         }

@@ -19,28 +19,36 @@ impl Session {
         }
         let Some(leg) = self.change.take() else { return };
         self.fold();
-        let (mut taken, mut emptied) = (Vec::new(), Vec::new());
+        let (mut moved, mut emptied) = (Vec::new(), Vec::new());
         for (index, subscription) in self.subscriptions.iter_mut().enumerate() {
-            let Subscribe { channels, products, .. } = &mut subscription.subscribe;
+            let Subscribe { unsubscribes, channels, products } = &mut subscription.subscribe;
             let stays = |product: &Product| channels.iter().all(|channel| carries(&leg, channel, product));
             let (staying, gone): (Vec<_>, Vec<_>) = products.drain(..).partition(stays);
-            *products = staying;
-            if gone.is_empty() {
+            // An unsubscribe that is not sent yet, and what of it is wanted again: the venue has that still.
+            let (left, other) = if *unsubscribes { (gone, staying) } else { (staying, gone) };
+            *products = left;
+            if other.is_empty() {
                 continue;
             }
             if products.is_empty() {
                 emptied.push(index);
             }
-            // What the venue never took needs no taking away.
-            if subscription.is_accepted() {
-                let channels = subscription.subscribe.channels.clone();
-                let gone = Subscribe { unsubscribes: true, channels, products: gone };
-                let mut unsubscribe = Subscription::new(gone, now);
-                unsubscribe.goes_unsigned = subscription.goes_unsigned;
-                taken.push(unsubscribe);
+            let (channels, is_back) = (channels.clone(), *unsubscribes);
+            let piece = Subscribe { unsubscribes: !is_back, channels, products: other };
+            let mut piece = Subscription::new(piece, now);
+            piece.goes_unsigned = subscription.goes_unsigned;
+            if is_back {
+                piece.let_be();
+                moved.push(piece);
+            } else if subscription.is_accepted() {
+                // What the venue never took needs no taking away.
+                moved.push(piece);
             }
         }
         emptied.into_iter().rev().for_each(|index| drop(self.subscriptions.remove(index)));
+        // First what is gone: there may be no room for the new beside it.
+        let nothing_moved = moved.is_empty();
+        self.subscriptions.extend(moved);
 
         let held: Vec<_> = self.subscriptions.iter().map(|subscription| subscription.subscribe.clone()).collect();
         let further = leg.iter().filter_map(|subscribe| {
@@ -50,14 +58,13 @@ impl Session {
             (!products.is_empty()).then(|| Subscription::new(Subscribe { products, ..subscribe.clone() }, now))
         });
         let further: Vec<_> = further.collect();
-        if taken.is_empty() && further.is_empty() {
-            return;
+        if !(nothing_moved && further.is_empty()) {
+            self.stance.approach = Approach::OneByOne;
+            self.subscribed_told = false;
         }
-        self.stance.approach = Approach::OneByOne;
-        self.subscribed_told = false;
-        // First what is gone: there may be no room for the new beside it.
-        self.subscriptions.extend(taken);
         self.subscriptions.extend(further);
+        // What was open may be just what is wanted no more, and then no answer follows.
+        self.tell_subscribed();
     }
 
     /// What was accepted piece by piece is one subscription again, and what was taken away is forgotten. Indices move:

@@ -1,5 +1,9 @@
 //! A leg that carries something else from one moment on.
 
+use std::collections::BTreeMap;
+
+use proptest::{collection::vec, prelude::*, sample::subsequence};
+
 use super::*;
 
 /// A script whose session carries `products` of `channels`, all answered.
@@ -131,6 +135,18 @@ fn a_refused_unsubscribe_condemns_nobody_and_is_let_be() {
 }
 
 #[test]
+fn what_was_refused_to_be_taken_away_and_is_wanted_again_is_there() {
+    let mut script = carrying(&["ticker"], &["A-USD", "B-USD"], signed());
+    script.session.change(&leg(&["ticker"], &["A-USD"]));
+    assert_eq!(script.changes(), ["-ticker B-USD*"]);
+    script.refuses(REFUSED);
+    script.session.change(&leg(&["ticker"], &["A-USD", "B-USD"]));
+    assert!(matches!(told(script.does())[..], [Told::Refused { .. }, Told::Subscribed { .. }]));
+    assert_eq!(script.wait(1000).changes(), Vec::<String>::new());
+    assert!(script.session.is_settled());
+}
+
+#[test]
 fn a_new_product_that_is_refused_costs_no_other() {
     let mut script = carrying(&["level2"], &["A-USD"], signed());
     script.session.change(&leg(&["level2"], &["A-USD", "B-USD"]));
@@ -138,4 +154,66 @@ fn a_new_product_that_is_refused_costs_no_other() {
     script.refuses("too many L2 streams requested in a single session");
     assert!(!script.does().iter().any(|action| matches!(action, Action::End(_))));
     assert_eq!(script.session.missing(), Vec::<&str>::new(), "the channel is there");
+}
+
+/// A venue in a few lines: it does what it is told, and tells the whole set.
+#[derive(Default)]
+struct Books(BTreeMap<&'static str, BTreeSet<String>>);
+
+impl Books {
+    /// Answers one ask of the script's, if it has one; whether it had.
+    fn answer(&mut self, script: &mut Script) -> bool {
+        while let Some(action) = script.session.poll(script.now) {
+            let Action::Ask(ask) = action else { continue };
+            let subscribe = script.session.subscribe(&ask).clone();
+            let channel = subscribe.channels[0];
+            let products = subscribe.products.iter().map(ToString::to_string);
+            assert!(channel.heartbeat || products.len() > 0, "no products would mean all of them");
+            let set = self.0.entry(channel.name).or_default();
+            if subscribe.unsubscribes {
+                assert!(products.into_iter().all(|product| set.remove(&product)), "only what is there is taken away");
+            } else {
+                set.extend(products);
+            }
+            script.session.sent(script.now);
+            let list: Vec<(&str, Vec<&str>)> = self
+                .0
+                .iter()
+                .filter(|(name, set)| **name != "heartbeats" && !set.is_empty())
+                .map(|(name, set)| (*name, set.iter().map(String::as_str).collect()))
+                .collect();
+            let list: Vec<_> = list.iter().map(|(name, set)| (*name, &set[..])).collect();
+            script.list(&list);
+            return true;
+        }
+        false
+    }
+}
+
+proptest! {
+    /// Whatever comes in between, once all is answered the venue sends what is wanted and nothing else, and nothing counts
+    /// as left out.
+    #[test]
+    fn after_any_changes_the_venue_sends_what_is_wanted(
+        lists in vec((subsequence(vec!["A-USD", "B-USD", "C-USD", "D-USD"], 1..=4), 0..6_usize), 1..6)
+    ) {
+        const CHANNELS: &[&str] = &["ticker", "level2"];
+        let (mut script, mut books) = (Script::new(&[], signed()), Books::default());
+        script.session = Session::new(&MARKET, &leg(CHANNELS, &["A-USD"]), IfRefused::Public, signed(), script.now);
+        for (list, answers) in &lists {
+            script.session.change(&leg(CHANNELS, list));
+            for _ in 0..*answers {
+                books.answer(&mut script);
+            }
+        }
+        let (last, _) = lists.last().expect("at least one");
+        while books.answer(&mut script) {}
+        prop_assert!(script.session.is_settled());
+        prop_assert_eq!(script.session.missing(), Vec::<&str>::new());
+        prop_assert!(script.session.subscriptions.iter().all(|subscription| subscription.omitted.is_empty()));
+        for channel in CHANNELS {
+            let wanted: BTreeSet<_> = last.iter().map(ToString::to_string).collect();
+            prop_assert_eq!(&books.0[channel], &wanted, "{}", channel);
+        }
+    }
 }
