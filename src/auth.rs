@@ -26,6 +26,7 @@ pub struct Credentials {
     key: String,
     signer: Signer,
     mended: Vec<Mended>,
+    allowed_ips: Vec<String>,
 }
 
 /// How messages are signed: what the secret is decides, not what it is called.
@@ -64,7 +65,7 @@ impl Credentials {
     /// When the secret can not sign: what is wrong with it and what to do, never the secret itself.
     pub fn new(name: &str, scheme: Scheme, key: &str, secret: &Secret) -> Result<Self, KeyError> {
         let key::Reading { key, signer, mended } = key::read(scheme, key, secret)?;
-        Ok(Self { name: name.to_owned(), key, signer, mended })
+        Ok(Self { name: name.to_owned(), key, signer, mended, allowed_ips: Vec::new() })
     }
 
     /// Reads the JSON that the CDP portal hands out (`name` or `id`, and `privateKey`), or a [`KeyFile`] of another kind.
@@ -97,6 +98,12 @@ impl Credentials {
     #[must_use]
     pub fn mended(&self) -> &[Mended] {
         &self.mended
+    }
+
+    /// The addresses from which alone the venue takes the key, as far as its file says; empty: any.
+    #[must_use]
+    pub fn allowed_ips(&self) -> &[String] {
+        &self.allowed_ips
     }
 
     /// `HMAC-SHA256`, `ES256` or `EdDSA`.

@@ -2,9 +2,11 @@
 //! the exit code of a usage error.
 
 mod credential;
+mod doctor;
 mod sign;
 
 pub use credential::{Add, Credential};
+pub use doctor::Doctor;
 pub use sign::{Rest, Sign, Signing, Which, Ws};
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
@@ -47,6 +49,9 @@ pub enum Command {
     /// Print what `run` would do, and what is wrong with the configuration
     #[command(after_help = CHECK_EXAMPLES)]
     Check(Check),
+    /// Say why a venue refuses the credentials, or why it would
+    #[command(after_help = doctor::EXAMPLES)]
+    Doctor(Doctor),
     /// Print what is signed for one message or request, its signature, and what to send
     #[command(subcommand, after_help = sign::EXAMPLES)]
     Sign(Sign),
@@ -192,9 +197,12 @@ impl Cli {
                 output: wanted.output.clone(),
                 record: wanted.record.clone(),
             },
-            Command::Demo(_) | Command::Init | Command::Sign(_) | Command::Credential(_) | Command::Simulator(_) => {
-                Flags { config, ..Flags::default() }
-            }
+            Command::Demo(_)
+            | Command::Init
+            | Command::Doctor(_)
+            | Command::Sign(_)
+            | Command::Credential(_)
+            | Command::Simulator(_) => Flags { config, ..Flags::default() },
         }
     }
 }

@@ -3,6 +3,7 @@
 pub mod check;
 pub mod credential;
 pub mod demo;
+pub mod doctor;
 pub mod init;
 pub mod run;
 pub mod sign;
@@ -28,6 +29,7 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Demo(demo) => demo::run(cli, demo),
         Command::Simulator(simulator) => simulator::run(cli, simulator),
         Command::Init => said(init::run(&mut io::stdout().lock())),
+        Command::Doctor(options) => doctor::run(cli, options, &surroundings()?, &mut io::stdout().lock()),
         Command::Sign(options) => sign::run(cli, options, &surroundings()?, &mut io::stdout().lock()),
         Command::Credential(options) => credential::run(options, &surroundings()?, &mut io::stdout().lock()),
         Command::Check(check) => {

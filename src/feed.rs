@@ -22,6 +22,7 @@ use crate::{
     clock::Clock,
     config::Feed,
     desk::Desk,
+    inquiry::List,
     net::Dial,
     output::Recorder,
     pace::Pace,
@@ -29,14 +30,10 @@ use crate::{
     record::Origin,
     shutdown::Stopping,
     status::{Board, Place, State},
-    venue::Listed,
 };
 
 /// How often a feed that waits for the venue's list says so; reminders of it come as seldom as those of an outage.
 const SAID_EVERY: Duration = Duration::from_secs(60);
-
-/// What the venue trades, as it told last; None while it has not told yet.
-pub type List = Option<Arc<[Listed]>>;
 
 /// What the legs of one feed share.
 pub struct Context {
@@ -82,13 +79,18 @@ impl Run {
     }
 
     fn connect(&self, feed: &str) -> Origin {
-        Origin {
-            feed: feed.into(),
-            run: self.id,
-            count: self.connections.fetch_add(1, Relaxed) + 1,
-            account: Account::default(),
-            run_account: self.account.clone(),
-        }
+        self.origin(feed, self.connections.fetch_add(1, Relaxed) + 1)
+    }
+
+    /// What happens to a feed on no connection of its own: number 0.
+    #[must_use]
+    pub fn aside(&self, feed: &str) -> Origin {
+        self.origin(feed, 0)
+    }
+
+    fn origin(&self, feed: &str, count: u64) -> Origin {
+        let (run, run_account) = (self.id, self.account.clone());
+        Origin { feed: feed.into(), run, count, account: Account::default(), run_account }
     }
 }
 

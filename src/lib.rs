@@ -35,6 +35,7 @@ pub mod log;
 pub mod net;
 pub mod desk;
 pub mod rest;
+pub mod inquiry;
 
 // ...a connection, a feed, the daemon...
 pub mod feed;

@@ -12,7 +12,7 @@ use std::{
 };
 
 use tokio::{
-    sync::{oneshot, watch},
+    sync::oneshot,
     task::JoinSet,
     time::{sleep, sleep_until, timeout_at},
 };
@@ -20,15 +20,17 @@ use tokio::{
 use self::signals::Signal;
 use crate::{
     clock::Clock,
-    config::{Config, Ready, Sync},
+    config::{self, Config, Ready, Sync},
     desk::Desk,
     exit::{Failure, Status},
-    feed::{self, Context, List},
+    feed::{self, Context},
+    inquiry::Inquiry,
     net::Dial,
     notify::Manager,
     output::{self, Finished, Orders, Pulse, Queue, Recorder, Routes, WriteError, Writer},
     pace::Pace,
     random::Random,
+    rest::Client,
     session::IfRefused,
     shutdown::Stop,
     status::Board,
@@ -95,10 +97,8 @@ struct Service {
     run: Arc<Run>,
     board: Board,
     desks: Vec<Option<Arc<Desk>>>,
+    /// Each feed, and whoever asks by REST on behalf of some.
     feeds: JoinSet<()>,
-    /// Where each feed hears what its venue trades.
-    #[expect(dead_code, reason = "who asks the venue fills them")]
-    lists: Vec<watch::Sender<List>>,
     stop: Stop,
     signals: Signals,
     manager: Manager,
@@ -132,18 +132,22 @@ impl Service {
         let (connects, subscribes) = (Arc::<Pace>::default(), Arc::<Pace>::default());
         let mut by_name: HashMap<String, Arc<Desk>> = HashMap::new();
         let mut desks = Vec::new();
-        let (mut feeds, mut lists) = (JoinSet::new(), Vec::new());
+        let (mut feeds, mut inquiries) = (JoinSet::new(), Vec::<Inquiry>::new());
         for (feed, &(messages, events)) in config.feeds.iter().zip(routes) {
             let desk = feed.credentials.as_ref().map(|credentials| {
                 let desk = || Arc::new(Desk::new(credentials.clone()));
                 by_name.entry(credentials.name().to_owned()).or_insert_with(desk).clone()
             });
             desks.push(desk.clone());
+            let recorder = Recorder::new(queue.clone(), messages, events);
+            let inquiry = inquiry_for(feed, &mut inquiries, &dial, &clock, &random);
+            let aside = run.aside(&feed.name);
+            let list = inquiry.add(aside, recorder.clone(), desk.as_ref(), !feed.products.is_fixed());
             let context = Arc::new(Context {
                 feed: feed.clone(),
                 desk,
                 dial: dial.clone(),
-                recorder: Recorder::new(queue.clone(), messages, events),
+                recorder,
                 connects: connects.clone(),
                 subscribes: subscribes.clone(),
                 clock: clock.clone(),
@@ -151,9 +155,10 @@ impl Service {
                 run: run.clone(),
                 stopping: stopping.clone(),
             });
-            let (sender, list) = watch::channel(None);
-            lists.push(sender);
             feeds.spawn(feed::keep_alive(context, &board, list));
+        }
+        for inquiry in inquiries {
+            feeds.spawn(inquiry.keep(stopping.clone()));
         }
         Self {
             config,
@@ -163,7 +168,6 @@ impl Service {
             board,
             desks,
             feeds,
-            lists,
             stop,
             signals,
             manager: Manager::new(),
@@ -211,8 +215,8 @@ impl Service {
                 self.drain(written).await?;
                 Err(Failure::new(
                     Status::Refused,
-                    "the venue refused the credentials at least five times over a minute and never took them: check key, \
-                     secret, clock and the key's IP allowlist; `tickerd check` says where each comes from",
+                    "the venue refused the credentials at least five times over a minute and never took them: `tickerd doctor` \
+                     says why",
                 ))
             }
         }
@@ -285,7 +289,7 @@ impl Service {
     /// Run by hand, with every feed stuck on credentials that were never accepted, going on helps nobody. Under a service
     /// manager it does: the key may be enabled again.
     fn is_hopeless(&self) -> bool {
-        let stuck = |(feed, desk): (&crate::config::Feed, &Option<Arc<Desk>>)| {
+        let stuck = |(feed, desk): (&config::Feed, &Option<Arc<Desk>>)| {
             let goes_on = feed.if_refused == IfRefused::Public
                 && feed.channels.iter().any(|channel| !channel.private && !channel.heartbeat);
             !goes_on && desk.as_ref().is_some_and(|desk| desk.is_hopeless(now()))
@@ -346,6 +350,23 @@ impl Service {
         let totals = self.run.account.totals();
         totals.received.saturating_sub(totals.written + totals.dropped)
     }
+}
+
+/// The inquiry at the feed's REST address: one for all that have it.
+fn inquiry_for<'a>(
+    feed: &config::Feed,
+    inquiries: &'a mut Vec<Inquiry>,
+    dial: &Arc<dyn Dial>,
+    clock: &Clock,
+    random: &Random,
+) -> &'a mut Inquiry {
+    let known = inquiries.iter().position(|inquiry| inquiry.base() == feed.rest);
+    let index = known.unwrap_or_else(|| {
+        let client = Client::new(dial.clone(), clock.clone(), random.clone());
+        inquiries.push(Inquiry::new(client, feed.venue.rest, &feed.rest, clock.clone()));
+        inquiries.len() - 1
+    });
+    &mut inquiries[index]
 }
 
 fn now() -> Instant {

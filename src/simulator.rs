@@ -263,7 +263,8 @@ impl Simulator {
         if request.is_signed() {
             self.check_revoked()?;
         }
-        self.gate().check(request, self.options.clock.unix())
+        self.gate().check(request, self.options.clock.unix())?;
+        if request.channel.private && !self.options.permissions.can_view { Err(Refusal::MayNotView) } else { Ok(()) }
     }
 
     /// A fault may have revoked every key for a while.

@@ -72,7 +72,7 @@ impl Home {
     }
 
     fn add(&self, stdin: &str) -> Output {
-        self.tickerd(&["credential", "add", NAME, "--user"], stdin)
+        self.tickerd(&["credential", "add", NAME, "--offline", "--user"], stdin)
     }
 }
 
@@ -135,11 +135,11 @@ fn a_key_is_read_in_every_shape_from_stdin_or_a_file() {
         fs::remove_file(home.stored()).expect("was stored");
     }
     fs::write(home.folder.path().join("cdp_api_key.json"), home.json()).expect("writes");
-    let import = ["credential", "add", NAME, "--user", "--key-file", "cdp_api_key.json"];
+    let import = ["credential", "add", NAME, "--offline", "--user", "--key-file", "cdp_api_key.json"];
     assert_says(&home.tickerd(&import, ""), 0, &["ES256"]);
     let before = fs::read(home.stored()).expect("stored");
     let other = Home::new();
-    let replaced = home.tickerd(&["credential", "add", NAME, "--user", "--replace"], &other.json());
+    let replaced = home.tickerd(&["credential", "add", NAME, "--offline", "--user", "--replace"], &other.json());
     assert_says(&replaced, 0, &["ES256"]);
     assert_ne!(fs::read(home.stored()).expect("stored"), before);
 }
@@ -169,7 +169,7 @@ fn what_can_not_sign_is_refused_with_the_reason_and_not_stored() {
         assert!(!home.stored().exists());
     }
     assert_says(
-        &home.tickerd(&["credential", "add", NAME, "--user", "--key-file", "gone.json"], ""),
+        &home.tickerd(&["credential", "add", NAME, "--offline", "--user", "--key-file", "gone.json"], ""),
         78,
         &["gone.json"],
     );
@@ -200,7 +200,7 @@ impl Person {
 
     fn starts(&self, home: &Home) -> std::process::Child {
         let end = || Stdio::from(OwnedFd::from(self.other_end.try_clone().expect("a descriptor")));
-        let mut command = home.command(&["credential", "add", NAME, "--user"]);
+        let mut command = home.command(&["credential", "add", NAME, "--offline", "--user"]);
         command.stdin(end()).stdout(end()).stderr(end()).spawn().expect("starts")
     }
 

@@ -1,7 +1,7 @@
 //! A key and its secret in one JSON: `cdp_api_key.json`, as the CDP portal hands it out, and the same for a shared secret.
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 use zeroize::Zeroizing;
 
 use super::{Credentials, Scheme, Secret, Signer, key::KeyError, pem};
@@ -14,9 +14,11 @@ pub struct KeyFile {
     pub secret: Secret,
     /// What the file says of it: a `privateKey` is a CDP key or nothing, a `secret` is what it is.
     pub scheme: Scheme,
+    /// The addresses from which alone the venue takes the key, as far as the file says; empty: any.
+    pub allowed_ips: Vec<String>,
 }
 
-/// What is read of it; nickname, scopes, allow-lists and whatever else there is are stepped over. The secret stays
+/// What is read of it; nickname, scopes and whatever else there is are stepped over. The secret stays
 /// as it stands in the text: serde's own unescaping would leave an unwiped copy behind.
 #[derive(Deserialize)]
 struct Members<'a> {
@@ -31,6 +33,8 @@ struct Members<'a> {
     /// A shared secret.
     #[serde(borrow)]
     secret: Option<&'a RawValue>,
+    #[serde(rename = "allowedIps", default)]
+    allowed_ips: Value,
 }
 
 #[derive(Serialize)]
@@ -40,6 +44,8 @@ enum Written<'a> {
         name: &'a str,
         #[serde(rename = "privateKey")]
         private_key: &'a str,
+        #[serde(rename = "allowedIps", skip_serializing_if = "<[String]>::is_empty")]
+        allowed_ips: &'a [String],
     },
     Shared {
         key: &'a str,
@@ -48,6 +54,12 @@ enum Written<'a> {
 }
 
 impl KeyFile {
+    /// Two halves that came by another way than a file.
+    #[must_use]
+    pub fn of_halves(key: &str, secret: Secret) -> Self {
+        Self { key: key.trim().to_owned(), secret, scheme: Scheme::Auto, allowed_ips: Vec::new() }
+    }
+
     /// Reads the portal's JSON (`name` or `id`, and `privateKey`), or the one for shared secrets (`key` and `secret`).
     ///
     /// # Errors
@@ -68,7 +80,9 @@ impl KeyFile {
         let key = key.filter(given).ok_or(KeyError::Missing(missing.0))?;
         let text = secret.and_then(|raw| raw.get().strip_prefix('"')?.strip_suffix('"'));
         let text = text.filter(|text| !text.trim().is_empty()).ok_or(KeyError::Missing(missing.1))?;
-        Ok(Self { key, scheme, secret: Secret::new(std::mem::take(&mut *pem::unescape(text))) })
+        let listed = members.allowed_ips.as_array().into_iter().flatten();
+        let allowed_ips = listed.filter_map(Value::as_str).map(str::to_owned).collect();
+        Ok(Self { key, scheme, secret: Secret::new(std::mem::take(&mut *pem::unescape(text))), allowed_ips })
     }
 
     /// What signs with it.
@@ -76,7 +90,8 @@ impl KeyFile {
     /// # Errors
     /// As [`Credentials::new`].
     pub fn credentials(&self, name: &str) -> Result<Credentials, KeyError> {
-        Credentials::new(name, self.scheme, &self.key, &self.secret)
+        let credentials = Credentials::new(name, self.scheme, &self.key, &self.secret)?;
+        Ok(Credentials { allowed_ips: self.allowed_ips.clone(), ..credentials })
     }
 
     /// The JSON that [`KeyFile::read`] reads, of the kind that `signer` is.
@@ -87,11 +102,12 @@ impl KeyFile {
     pub fn write(&self, signer: &Signer) -> Secret {
         let (key, secret) = (self.key.as_str(), self.secret.expose());
         let written = match signer {
-            Signer::Jwt(_) => Written::Cdp { name: key, private_key: secret },
+            Signer::Jwt(_) => Written::Cdp { name: key, private_key: secret, allowed_ips: &self.allowed_ips },
             Signer::Hmac(_) => Written::Shared { key, secret },
         };
         // JSON takes six bytes for one at most, so the buffer never grows and leaves no copy behind.
-        let mut json = Zeroizing::new(Vec::with_capacity(6 * (key.len() + secret.len()) + 64));
+        let ips: usize = self.allowed_ips.iter().map(|ip| ip.len() + 3).sum();
+        let mut json = Zeroizing::new(Vec::with_capacity(6 * (key.len() + secret.len() + ips) + 96));
         serde_json::to_writer(&mut *json, &written).expect("strings are always written, and memory takes them");
         Secret::new(String::from_utf8(std::mem::take(&mut *json)).expect("JSON is UTF-8"))
     }
@@ -133,8 +149,10 @@ mod tests {
     #[test]
     fn what_is_written_is_read_again() {
         for secret in ["M4009eFnOoPwhNoMwJlsAHgIgleGVFPl", "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc="] {
-            let file =
-                KeyFile { key: "a \"key\"".to_owned(), secret: Secret::new(secret.to_owned()), scheme: Scheme::Auto };
+            let file = KeyFile {
+                allowed_ips: vec!["::1".to_owned()],
+                ..KeyFile::of_halves("a \"key\"", Secret::new(secret.to_owned()))
+            };
             let credentials = file.credentials("main").expect("a secret");
             let again = KeyFile::read(&file.write(credentials.signer())).expect("its own JSON");
             assert_eq!((again.key.as_str(), again.secret.expose()), (file.key.as_str(), secret));

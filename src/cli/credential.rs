@@ -32,6 +32,12 @@ pub struct Add {
     /// Store them in place of those that have the name
     #[arg(long)]
     pub replace: bool,
+    /// Do not ask the venue whether it takes them
+    #[arg(long)]
+    pub offline: bool,
+    /// Ask here [default: the venue's own]
+    #[arg(long, value_name = "URL", conflicts_with = "offline")]
+    pub rest: Option<String>,
     /// Store them in your own folder, not in the system's, though you may write there
     #[arg(long)]
     pub user: bool,

@@ -3,17 +3,27 @@
 use std::{
     io::{self, Read, Write},
     path::Path,
+    sync::Arc,
+    time::Duration,
 };
 
 use serde::de::IgnoredAny;
+use tokio::time::timeout;
 
-use super::{keep_out_of_core_files, said};
+use super::{block_on, keep_out_of_core_files, said};
 use crate::{
-    auth::{Credentials, KeyFile, Scheme, Secret, Signer, key::KeyError},
+    auth::{Credentials, KeyFile, Secret, Signer, key::KeyError},
     cli,
+    clock::Clock,
     config::{HMAC_EXPIRED, Store, Surroundings, read, store},
+    desk::Desk,
     exit::{Failure, Status},
+    net::{Network, client_config},
+    random::Random,
+    rest::Client,
     terminal::{self, AskError, Hidden},
+    venue,
+    verdict::RestSaid,
 };
 
 /// The longest that is read: CDP's key files have less than 1 kB.
@@ -65,10 +75,36 @@ fn add(options: &cli::Add, around: &Surroundings, out: &mut impl Write) -> Resul
     store(&path, &file.write(credentials.signer())).map_err(|error| {
         Failure::new(Status::Output, format!("{} can not be written, nothing is stored: {error}", path.display()))
     })?;
-    said(print_stored(&credentials, &path, &stored, out))
+    let credentials = Arc::new(credentials);
+    let answer = if options.offline { None } else { ask(&credentials, options.rest.as_deref())? };
+    said(print_stored(&credentials, answer.as_ref(), &path, &stored, out))
 }
 
-fn print_stored(credentials: &Credentials, path: &Path, stored: &Store, out: &mut impl Write) -> io::Result<()> {
+/// Whether the venue takes them; None where it can not be reached within a time for which a person waits.
+fn ask(credentials: &Arc<Credentials>, base: Option<&str>) -> Result<Option<RestSaid>, Failure> {
+    const PATIENCE: Duration = Duration::from_secs(10);
+    let rest = venue::ALL[0].rest;
+    let base = base.unwrap_or(rest.url).trim_end_matches('/');
+    // A machine without roots asks nobody, and keeps credentials all the same.
+    let Ok(tls) = client_config(None) else { return Ok(None) };
+    let desk = Desk::new(credentials.clone());
+    let asking = async {
+        let client = Client::new(Arc::new(Network::new(tls)), Clock::system(), Random::system());
+        timeout(PATIENCE, client.permissions(rest, base, &desk)).await
+    };
+    Ok(match block_on(asking)?.map(RestSaid::from) {
+        Ok(RestSaid::Unreachable(_)) | Err(_) => None,
+        Ok(said) => Some(said),
+    })
+}
+
+fn print_stored(
+    credentials: &Credentials,
+    answer: Option<&RestSaid>,
+    path: &Path,
+    stored: &Store,
+    out: &mut impl Write,
+) -> io::Result<()> {
     let name = credentials.name();
     writeln!(out, "stored      {}", path.display())?;
     writeln!(out, "key         {}", credentials.key())?;
@@ -79,6 +115,21 @@ fn print_stored(credentials: &Credentials, path: &Path, stored: &Store, out: &mu
     }
     if let Signer::Hmac(_) = credentials.signer() {
         writeln!(out, "warning     {HMAC_EXPIRED}")?;
+    }
+    match answer {
+        None => {}
+        Some(RestSaid::Took(may)) if !may.can_view => {
+            writeln!(out, "warning     the venue takes them, and they may not view")?;
+        }
+        Some(RestSaid::Took(may)) if may.can_trade || may.can_transfer => writeln!(
+            out,
+            "warning     the venue takes them, and they may do more than view: to record, a key with View alone is safer"
+        )?,
+        Some(RestSaid::Took(_)) => writeln!(out, "checked     the venue takes them; they may view")?,
+        Some(refused) => writeln!(
+            out,
+            "warning     the venue refuses them, {refused}; a new key may take minutes; `tickerd doctor --credentials {name}` says why"
+        )?,
     }
     if let Some(first) = stored.find(name).filter(|first| first != path) {
         writeln!(out, "warning     {} has the same name and is found before it", first.display())?;
@@ -100,7 +151,7 @@ fn asked() -> Result<KeyFile, Failure> {
         return KeyFile::read(&key).map_err(|error| not_stored(&error));
     }
     let secret = hidden.ask("secret, all lines of it (not shown)", is_whole).map_err(failed)?;
-    Ok(KeyFile { key: key.expose().trim().to_owned(), secret, scheme: Scheme::Auto })
+    Ok(KeyFile::of_halves(key.expose(), secret))
 }
 
 /// From a file or another program on stdin: the portal's JSON, or a line with the key and the secret below it.
@@ -121,7 +172,7 @@ fn split(text: &Secret) -> Result<KeyFile, KeyError> {
     }
     let whole = text.expose().trim();
     let (key, secret) = whole.split_once('\n').unwrap_or((whole, ""));
-    Ok(KeyFile { key: key.trim().to_owned(), secret: Secret::new(secret.to_owned()), scheme: Scheme::Auto })
+    Ok(KeyFile::of_halves(key, Secret::new(secret.to_owned())))
 }
 
 /// Editors on Windows begin files with a byte order mark.

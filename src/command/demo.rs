@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     io::{self, Write},
-    net::Ipv4Addr,
+    net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -58,12 +58,12 @@ pub fn run(cli: &Cli, typed: &cli::Demo) -> Result<(), Failure> {
         let (clock, random) = (Clock::system(), Random::system());
         let run = Arc::new(Run::new(&random));
         let narrator = Arc::new(Narrator::new(run.clone()));
-        let url = open_exchange(credentials.clone(), narrator.clone(), clock.clone()).await?;
+        let exchange = open_exchange(credentials.clone(), narrator.clone(), clock.clone()).await?;
 
         tell("an exchange of our own is open on loopback, ten times real pace; it checks every signature");
         let reread = Box::new(|_: &Config| Ok(Vec::new()));
         let surroundings = Surroundings { dial: Arc::new(Network::new(tls)), clock, random, run, signals, reread };
-        let result = service::run(config(url, credentials)?, limits, surroundings).await;
+        let result = service::run(config(exchange, credentials)?, limits, surroundings).await;
         narrator.farewell();
         result
     })?
@@ -82,7 +82,7 @@ async fn open_exchange(
     credentials: Arc<Credentials>,
     narrator: Arc<Narrator>,
     clock: Clock,
-) -> Result<String, Failure> {
+) -> Result<SocketAddr, Failure> {
     let options = simulator::Options {
         speed: Speed::Times(SPEED),
         credentials: vec![credentials],
@@ -94,17 +94,17 @@ async fn open_exchange(
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(closed)?;
     let address = listener.local_addr().map_err(closed)?;
     tokio::spawn(Simulator::new(options).listen(listener, None));
-    Ok(format!("ws://{address}"))
+    Ok(address)
 }
 
-fn config(url: String, credentials: Arc<Credentials>) -> Result<Config, Failure> {
+fn config(exchange: SocketAddr, credentials: Arc<Credentials>) -> Result<Config, Failure> {
     let product = |id| Product::parse(id).map_err(|error| Failure::new(Status::Bug, error));
     let venue = &advanced_trade::MARKET;
     let feed = Feed {
         name: "demo".into(),
         venue,
-        url,
-        rest: venue.rest.url.into(),
+        url: format!("ws://{exchange}"),
+        rest: format!("http://{exchange}"),
         channels: venue.channel("ticker_batch").into_iter().collect(),
         products: vec![product("BTC-USD")?, product("ETH-USD")?].into(),
         credentials: Some(credentials),

@@ -70,7 +70,7 @@ fn message(options: &cli::Ws, venue: &Venue, chosen: &Chosen, stamp: &Stamp) -> 
     let mut mended = Vec::new();
     let channel = channel(&options.channel, venue, &mut mended)?;
     let products = products(&options.product, channel, &mut mended)?;
-    let subscribe = Subscribe { channels: vec![channel], products };
+    let subscribe = Subscribe { channels: vec![channel], products, unsubscribes: false };
     let credentials = &chosen.origin.credentials;
     let message = (venue.write)(&subscribe, Some((credentials, stamp)));
     let text: Value = serde_json::from_str(&message.text).unwrap_or_default();

@@ -11,7 +11,10 @@ use super::{
     review::Review,
     surroundings::read,
 };
-use crate::auth::{Credentials, Secret};
+use crate::{
+    auth::{Credentials, Secret},
+    verdict::{self, Mistake},
+};
 
 /// The longest key that is read: CDP's have less than 1 kB, and a certificate chain mistaken for one fits still.
 pub(super) const LONGEST_SECRET: u64 = 64 << 10;
@@ -75,7 +78,7 @@ impl Reader<'_, '_> {
                 Some(Origin { credentials: Arc::new(credentials), key_from: from.clone(), secret_from: from })
             }
             Err(error) => {
-                self.wrong(&at, "key_file", &format!("{from}: {error}"));
+                self.mistaken(&at, "key_file", &format!("{from}: {error}"), verdict::of_key_error(&error).mistake);
                 None
             }
         }
@@ -99,7 +102,8 @@ impl Reader<'_, '_> {
         match Credentials::new(self.name, scheme.into(), key.expose().trim(), &secret) {
             Ok(credentials) => Some(Origin { credentials: Arc::new(credentials), key_from, secret_from }),
             Err(error) => {
-                self.wrong(&at, "secret", &format!("from {secret_from}: {error}"));
+                let mistake = verdict::of_key_error(&error).mistake;
+                self.mistaken(&at, "secret", &format!("from {secret_from}: {error}"), mistake);
                 None
             }
         }
@@ -174,7 +178,7 @@ impl Reader<'_, '_> {
         }
         let secret = Secret::new(text);
         if secret.expose().trim().is_empty() {
-            self.wrong(at, key, &format!("{} is empty", path.display()));
+            self.mistaken(at, key, &format!("{} is empty", path.display()), Mistake::Placeholder);
             return None;
         }
         Some(Secret::new(secret.expose().trim().to_owned()))
@@ -183,6 +187,10 @@ impl Reader<'_, '_> {
     fn wrong(&mut self, at: &Range<usize>, key: &str, what: &str) {
         let key = format!("credentials.{}.{key}", self.name);
         self.review.wrong(at, key.trim_end_matches('.'), what);
+    }
+
+    fn mistaken(&mut self, at: &Range<usize>, key: &str, what: &str, mistake: Mistake) {
+        self.review.mistaken(at, &format!("credentials.{}.{key}", self.name), what, mistake);
     }
 }
 

@@ -6,7 +6,10 @@ use tokio_tungstenite::tungstenite::http::Uri;
 use toml::Spanned;
 
 use super::{Feed, Origin, Store, draft, nearest, review::Review};
-use crate::venue::{self, Channel, Products, Selection, Venue};
+use crate::{
+    venue::{self, Channel, Products, Selection, Unselectable, Venue},
+    verdict::Mistake,
+};
 
 /// Venues that will be, so that nobody looks for a slip in their names.
 const LATER: &[&str] = &["exchange", "international", "prime"];
@@ -140,7 +143,11 @@ impl Reader<'_, '_> {
         for name in typed.get_ref() {
             let given = name.get_ref().as_str();
             match venue.channel(given) {
-                None => self.wrong(&name.span(), "channels", &stranger(venue, given)),
+                None => {
+                    let elsewhere = venue::ALL.iter().any(|other| other.channel(given).is_some());
+                    let mistake = if elsewhere { Mistake::PrivateChannel } else { Mistake::ChannelName };
+                    self.mistaken(&name.span(), "channels", &stranger(venue, given), mistake);
+                }
                 Some(channel) if channels.contains(&channel) => {
                     self.wrong(&name.span(), "channels", &format!("\"{given}\" is there twice"));
                 }
@@ -149,7 +156,7 @@ impl Reader<'_, '_> {
                         "\"{given}\" is private and the feed has no credentials; store some (tickerd credential add main) and \
                          name them (credentials = \"main\", or --credentials main), or give --key-file FILE"
                     );
-                    self.wrong(&name.span(), "channels", &what);
+                    self.mistaken(&name.span(), "channels", &what, Mistake::PrivateChannel);
                 }
                 Some(channel) => channels.push(channel),
             }
@@ -163,8 +170,12 @@ impl Reader<'_, '_> {
         let mut products = Selection::default();
         let before = self.review.problems.len();
         for name in typed {
-            if let Err(unselectable) = products.add(name.get_ref()) {
-                self.wrong(&name.span(), "products", &unselectable.to_string());
+            match products.add(name.get_ref()) {
+                Ok(()) => {}
+                Err(Unselectable::Misspelt(misspelt)) => {
+                    self.mistaken(&name.span(), "products", &misspelt.to_string(), Mistake::ProductSpelling);
+                }
+                Err(unselectable) => self.wrong(&name.span(), "products", &unselectable.to_string()),
             }
         }
         let needy = channels.iter().find(|channel| channel.products == Products::Required);
@@ -194,7 +205,7 @@ impl Reader<'_, '_> {
             }
             Err(what) => what,
         };
-        self.wrong(&typed.span(), "url", &wrong);
+        self.mistaken(&typed.span(), "url", &wrong, Mistake::Url);
         None
     }
 
@@ -212,12 +223,16 @@ impl Reader<'_, '_> {
             Ok(address) => return Some(address.text.trim_end_matches('/').to_owned()),
             Err(what) => what,
         };
-        self.wrong(&typed.span(), "rest", &wrong);
+        self.mistaken(&typed.span(), "rest", &wrong, Mistake::Url);
         None
     }
 
     fn wrong(&mut self, at: &Range<usize>, key: &str, what: &str) {
         self.review.wrong(at, &format!("feed.{key}"), what);
+    }
+
+    fn mistaken(&mut self, at: &Range<usize>, key: &str, what: &str, mistake: Mistake) {
+        self.review.mistaken(at, &format!("feed.{key}"), what, mistake);
     }
 }
 

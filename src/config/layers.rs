@@ -15,6 +15,7 @@ use super::{
     nearest::{hint, list},
     place::{Place, Problem},
 };
+use crate::verdict::Mistake;
 
 /// A value from a variable or an option.
 pub(super) struct Setting {
@@ -58,8 +59,10 @@ impl<'a> Layers<'a> {
                 Err(error) => {
                     let span = error.span().unwrap_or_default();
                     let key = take(&mut table, &span);
-                    let what = explain(error.message(), key.as_deref().unwrap_or_default());
-                    problems.push(Problem { place: self.place(&span), key: key.clone().unwrap_or_default(), what });
+                    let named = key.as_deref().unwrap_or_default();
+                    let problem = Problem::new(self.place(&span), named, explain(error.message(), named));
+                    let mistake = is_passphrase(named).then_some(Mistake::OtherVenuesKey);
+                    problems.push(Problem { mistake, ..problem });
                     if key.is_none() {
                         return Err(problems);
                     }
@@ -86,11 +89,11 @@ impl<'a> Layers<'a> {
         match DeTable::parse(text) {
             Ok(table) => Ok(table.into_inner()),
             // Its Display would show the line, and that may hold a secret; its message does not.
-            Err(error) => Err(Problem {
-                place: self.place(&error.span().unwrap_or_default()),
-                key: String::new(),
-                what: format!("this is not TOML: {}", error.message()),
-            }),
+            Err(error) => Err(Problem::new(
+                self.place(&error.span().unwrap_or_default()),
+                "",
+                format!("this is not TOML: {}", error.message()),
+            )),
         }
     }
 
@@ -114,7 +117,7 @@ impl<'a> Layers<'a> {
 
     fn lay(&self, table: &mut DeTable<'a>, number: usize, setting: &'a Setting) -> Result<(), Problem> {
         let at = self.span_of(number);
-        let wrong = |what| Problem { place: setting.place.clone(), key: setting.keys.join("."), what };
+        let wrong = |what: String| Problem::new(setting.place.clone(), setting.keys.join("."), what);
         let value = DeValue::parse(&setting.value)
             .map_or_else(|_| DeValue::String(Cow::Borrowed(&setting.value)), Spanned::into_inner);
         let mut table = table;
@@ -199,12 +202,22 @@ fn take(table: &mut DeTable<'_>, at: &Range<usize>) -> Option<String> {
     Some(key)
 }
 
+/// Advanced Trade's keys have none.
+fn is_passphrase(key: &str) -> bool {
+    key.starts_with("credentials.") && key.ends_with(".passphrase")
+}
+
 /// What serde says, for people. Below `credentials` nothing that was typed is shown again.
 fn explain(message: &str, key: &str) -> String {
     let quoted: Vec<_> = message.split('`').skip(1).step_by(2).collect();
     let private = key == "credentials" || key.starts_with("credentials.");
     let last = key.rsplit('.').next().unwrap_or_default();
     match quoted.as_slice() {
+        _ if is_passphrase(key) => {
+            "Advanced Trade's keys have none: a key that has one is of Coinbase Exchange, which alone knows \
+             it; make a CDP key at https://portal.cdp.coinbase.com"
+                .to_owned()
+        }
         [given, known @ ..] if message.starts_with("unknown field") => {
             format!("there is no such key; {}", hint(given, known, '`'))
         }

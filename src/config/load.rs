@@ -184,11 +184,8 @@ fn find(
     let searched = vec![PathBuf::from("config.toml"), around.etc.join("tickerd/config.toml")];
     if !flags.channels.is_empty() {
         if flags.config.is_some() {
-            return Err(ConfigError::Wrong(vec![Problem {
-                place: Place::Option("--channel".to_owned()),
-                key: String::new(),
-                what: "it records without a configuration; leave it out, or --config".to_owned(),
-            }]));
+            let what = "it records without a configuration; leave it out, or --config";
+            return Err(ConfigError::Wrong(vec![Problem::new(Place::Option("--channel".to_owned()), "", what)]));
         }
         let exists = |file: &PathBuf| around.directory.join(file).exists();
         if let Some(file) = named.map(|(file, _)| file).or_else(|| searched.into_iter().find(exists)) {
@@ -243,7 +240,7 @@ fn only(name: &str, draft: &mut Draft, review: &mut Review) {
             .collect();
         let what = format!("no feed is called \"{name}\"; {}", hint(name, &names, '"'));
         let place = Place::Option("--feed".to_owned());
-        review.problems.push(Problem { place, key: "feed.name".to_owned(), what });
+        review.problems.push(Problem::new(place, "feed.name", what));
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::{fmt, path::PathBuf};
 
+use crate::verdict::{Certainty, Finding, Mistake};
+
 /// Where a value was typed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -22,6 +24,23 @@ pub struct Problem {
     pub key: String,
     /// What is wrong, and the remedy.
     pub what: String,
+    /// Which way of being refused it is, where it is one.
+    pub mistake: Option<Mistake>,
+}
+
+impl Problem {
+    /// Something that can not be understood, and that no venue has a say in.
+    #[must_use]
+    pub fn new(place: Place, key: impl Into<String>, what: impl Into<String>) -> Self {
+        Self { place, key: key.into(), what: what.into(), mistake: None }
+    }
+
+    /// What the doctor says of it, where the venue would refuse it.
+    #[must_use]
+    pub fn finding(&self) -> Option<Finding> {
+        let found = |mistake| Finding { mistake, certainty: Certainty::Wrong, what: self.to_string() };
+        self.mistake.map(found)
+    }
 }
 
 impl fmt::Display for Place {

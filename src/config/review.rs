@@ -10,6 +10,7 @@ use bytesize::ByteSize;
 use toml::Spanned;
 
 use super::{Surroundings, layers::Layers, place::Problem};
+use crate::verdict::Mistake;
 
 /// What is known while a draft is looked at, and what was found out.
 pub(super) struct Review<'a> {
@@ -26,7 +27,13 @@ pub(super) struct Review<'a> {
 impl Review<'_> {
     /// Something is wrong.
     pub fn wrong(&mut self, span: &Range<usize>, key: &str, what: impl Into<String>) {
-        self.problems.push(Problem { place: self.layers.place(span), key: key.to_owned(), what: what.into() });
+        self.problems.push(Problem::new(self.layers.place(span), key, what));
+    }
+
+    /// Something would be refused by the venue, in this way.
+    pub fn mistaken(&mut self, span: &Range<usize>, key: &str, what: impl Into<String>, mistake: Mistake) {
+        let problem = Problem::new(self.layers.place(span), key, what);
+        self.problems.push(Problem { mistake: Some(mistake), ..problem });
     }
 
     /// "10s", "1h 30min", "30d".

@@ -39,7 +39,8 @@ impl Surroundings {
     }
 
     /// A variable, unless it is empty.
-    pub(super) fn var(&self, name: &str) -> Option<&str> {
+    #[must_use]
+    pub fn var(&self, name: &str) -> Option<&str> {
         self.env.iter().find(|(known, value)| known == name && !value.is_empty()).map(|(_, value)| value.as_str())
     }
 

@@ -62,7 +62,7 @@ impl Outage {
                 reminder.wait = (reminder.wait * 2).min(REMIND_LONGEST);
                 reminder.at = now + reminder.wait;
                 let (down, tries) = (humantime::format_duration(whole(now - self.began)), self.attempts);
-                tracing::error!(%feed, tries, "nothing is recorded for {down}: {why}; `tickerd check` says what is tried");
+                tracing::error!(%feed, tries, "nothing is recorded for {down}: {why}; `tickerd doctor` finds out why");
             }
             Some(_) => tracing::debug!(%feed, "not yet: {why}"),
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::{account::Account, session::Ending};
+use crate::{account::Account, session::Ending, venue::Offset};
 
 /// Something that a reader of the record must know.
 #[derive(Clone, Debug)]
@@ -31,8 +31,15 @@ pub enum Event {
         channel: Option<&'static str>,
         /// The venue's words.
         message: String,
-        /// What they mean.
+        /// What they mean, and what to do.
         verdict: String,
+    },
+    /// Our clock is wrong, still is, or is right again.
+    Clock {
+        /// How far, by the venue's.
+        offset: Offset,
+        /// Signatures are made by the venue's clock meanwhile.
+        signing: bool,
     },
     /// A connection is over. Its counts are read when the line is written: it stands behind all of its messages.
     Disconnected {
@@ -62,6 +69,7 @@ impl Event {
             Self::Connected { .. } => "connected",
             Self::Subscribed { .. } => "subscribed",
             Self::Refused { .. } => "refused",
+            Self::Clock { .. } => "clock",
             Self::Disconnected { .. } => "disconnected",
             Self::Dropped { .. } => "dropped",
         }
@@ -84,6 +92,10 @@ impl Event {
             Self::Refused { channel, message, verdict } => {
                 json!({ "channel": channel, "message": message, "verdict": verdict })
             }
+            Self::Clock { offset, signing } => json!({
+                "offset_ms": offset.ms, "uncertainty_ms": offset.uncertainty_ms,
+                "signed_by": if *signing { "venue" } else { "machine" },
+            }),
             Self::Disconnected { ending, last_sequence, lasted } => {
                 let totals = account.totals();
                 json!({

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use hyper::StatusCode;
 
-use crate::net::DialError;
+use crate::{net::DialError, venue::Permissions, verdict::RestSaid};
 
 /// The venue's own refusals are a few words or a line of JSON; of a proxy's page this much tells what it is.
 const LONGEST_SAID: usize = 200;
@@ -53,6 +53,18 @@ impl RestError {
         match self {
             Self::Status { retry_after, .. } => *retry_after,
             _ => None,
+        }
+    }
+}
+
+/// What the venue says of a key, by what it answers when asked for the key's permissions.
+impl From<Result<Permissions, RestError>> for RestSaid {
+    fn from(answer: Result<Permissions, RestError>) -> Self {
+        match answer {
+            Ok(permissions) => Self::Took(permissions),
+            Err(RestError::Status { status: StatusCode::UNAUTHORIZED, said, .. }) => Self::Unauthorized(said),
+            Err(RestError::Status { status: StatusCode::FORBIDDEN, said, .. }) => Self::Forbidden(said),
+            Err(other) => Self::Unreachable(other.to_string()),
         }
     }
 }

@@ -90,6 +90,13 @@ impl Subscription {
         self.state = State::Due { at };
     }
 
+    /// Not before this, if it is to be asked at all.
+    pub(super) fn wait_until(&mut self, earliest: Instant) {
+        if let State::Due { at } = &mut self.state {
+            *at = earliest.max(*at);
+        }
+    }
+
     /// Asked again at once, whatever became of it before.
     pub(super) fn ask_anew(&mut self, now: Instant) {
         self.refusals = 0;

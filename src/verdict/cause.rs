@@ -1,5 +1,7 @@
 //! Why the venue refused: what the evidence rules out, and what remains.
 
+use std::fmt;
+
 use super::{Finding, Mistake as M};
 use crate::{
     auth::{Credentials, Signer, jwt},
@@ -37,6 +39,17 @@ pub enum RestSaid {
     Forbidden(String),
     /// No answer, and why.
     Unreachable(String),
+}
+
+impl fmt::Display for RestSaid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Took(_) => f.write_str("it takes it"),
+            Self::Unauthorized(words) => write!(f, "401 {words:?}"),
+            Self::Forbidden(words) => write!(f, "403 {words:?}"),
+            Self::Unreachable(why) => write!(f, "no answer: {why}"),
+        }
+    }
 }
 
 /// What is known of one refusal.
@@ -106,7 +119,7 @@ fn of_unsigned(evidence: &Evidence<'_>) -> Vec<Finding> {
 fn of_signed(evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     if let Some(offset) = evidence.offset.filter(Offset::is_notable) {
-        found.push(clock(evidence, offset));
+        found.push(clock(evidence.scheme, offset));
     }
     // Whoever took the key knows it: what is said of expired, unknown or bound keys is then ruled out.
     let took = matches!(evidence.rest, Some(RestSaid::Took(_)));
@@ -161,7 +174,7 @@ fn taken_by_rest(evidence: &Evidence<'_>) -> Vec<Finding> {
 }
 
 /// A clock that is off explains a refusal only so far as the scheme minds it.
-fn clock(evidence: &Evidence<'_>, offset: Offset) -> Finding {
+fn clock(scheme: Option<SchemeUsed>, offset: Offset) -> Finding {
     /// A signature counts for so long either way.
     const HMAC_MS: i64 = 30_000;
     /// A token is valid from so long before it was made, by our clock...
@@ -169,7 +182,7 @@ fn clock(evidence: &Evidence<'_>, offset: Offset) -> Finding {
     /// ...until so long after.
     const AFTER_MS: i64 = (jwt::LIFE - jwt::SKEW).cast_signed() * 1_000;
     let what = format!("this machine's clock is {offset} the venue's");
-    let (ahead, behind) = match evidence.scheme {
+    let (ahead, behind) = match scheme {
         Some(SchemeUsed::Hmac) => (HMAC_MS, HMAC_MS),
         _ => (BEFORE_MS, AFTER_MS),
     };
@@ -178,6 +191,28 @@ fn clock(evidence: &Evidence<'_>, offset: Offset) -> Finding {
     } else {
         Finding::possible(M::Clock, what)
     }
+}
+
+/// A clock that is wrong, judged by how the credentials sign; a token where that is not known.
+#[must_use]
+pub fn of_clock(offset: Offset, scheme: Option<SchemeUsed>) -> Option<Finding> {
+    offset.is_notable().then(|| clock(scheme, offset))
+}
+
+/// A product that the venue left out of its answer.
+#[must_use]
+pub fn of_left_out(product: &str) -> Finding {
+    let what = format!("{product} is spelt as products are, and the venue does not trade it, or not under that name");
+    Finding::wrong(M::ProductSpelling, what)
+}
+
+/// A channel that is refused when signed and taken when not: it is known, so it is the signature.
+#[must_use]
+pub fn of_taken_unsigned(channel: &str) -> Finding {
+    Finding::possible(
+        M::BadToken,
+        format!("without a signature {channel} is taken: it is the credentials, not the channel"),
+    )
 }
 
 /// The running daemon's one line: the likeliest causes, and what to do.

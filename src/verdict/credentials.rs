@@ -74,22 +74,26 @@ fn is_exchanges(key: &str, secret: &str) -> bool {
 
 /// A key file that binds its key to addresses (`allowedIps`).
 #[must_use]
-pub fn allowed_ips(ips: &[&str]) -> Option<Finding> {
+pub fn allowed_ips<T: AsRef<str>>(ips: &[T]) -> Option<Finding> {
     (!ips.is_empty()).then(|| {
-        let what = format!("the key file binds the key to {}: from elsewhere it is refused", ips.join(", "));
+        let what = format!(
+            "the key file binds the key to {}: from elsewhere it is refused",
+            ips.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ")
+        );
         Finding::possible(M::AllowedIps, what)
     })
 }
 
 /// What the variables that Coinbase's own clients read would make of these credentials. Values are compared and not shown.
 #[must_use]
-pub fn shadowed(credentials: &Credentials, variables: &[(&str, &str)]) -> Vec<Finding> {
+pub fn shadowed(credentials: &Credentials, variables: &[(impl AsRef<str>, impl AsRef<str>)]) -> Vec<Finding> {
     let other = |name: &str, value: &str| match name {
         "COINBASE_API_KEY" => value.trim() != credentials.key(),
         "COINBASE_API_SECRET" => !is_secret_of(credentials, value),
         _ => false,
     };
-    let found = variables.iter().filter(|(name, value)| !value.is_empty() && other(name, value));
+    let variables = variables.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
+    let found = variables.filter(|(name, value)| !value.is_empty() && other(name, value));
     found
         .map(|(name, _)| {
             let of = credentials.name();

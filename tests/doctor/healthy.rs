@@ -47,7 +47,8 @@ fn signed_messages(
 ) {
     let stamp = Stamp { unix: NOW - round as u64 % 20, nonce: [u8::try_from(round).expect("small"); 16] };
     let channel = &channels[round % channels.len()];
-    let subscribe = Subscribe { channels: vec![channel], products: products[..round % 4].to_vec() };
+    let subscribe =
+        Subscribe { channels: vec![channel], products: products[..round % 4].to_vec(), unsubscribes: false };
     let text = (venue().write)(&subscribe, Some((credentials, &stamp))).text;
     let found = examine(&text, credentials);
     only_noted(&found, &text);
@@ -81,7 +82,7 @@ fn what_is_right_is_not_found() {
     for url in [venue().url, "ws://127.0.0.1:8080", "wss://proxy.example/coinbase", "ws://[::1]:9"] {
         assert_eq!(verdict::of_url(url, venue()), None, "{url}");
     }
-    assert_eq!(verdict::allowed_ips(&[]), None);
+    assert_eq!(verdict::allowed_ips::<&str>(&[]), None);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::now;
 use crate::{
+    desk::Known,
     feed::Context,
     record::{Event, Origin},
     session::{IfRefused, Stance, Told},
@@ -35,7 +36,8 @@ pub(super) fn event(told: Told, context: &Context, origin: &Origin, stance: &Sta
                 (Some(desk), Reason::Credentials, true) => desk.refused(now()),
                 _ => 1,
             };
-            let credentials = context.feed.credentials.as_deref().filter(|_| signed);
+            let desk = context.desk.as_ref().filter(|_| signed);
+            let rest = desk.and_then(|desk| desk.known(|known| known.rest.clone()));
             let verdict = verdict::sentence(&Evidence {
                 venue: context.feed.venue,
                 channel: channel.and_then(|name| context.feed.venue.channel(name)),
@@ -43,9 +45,9 @@ pub(super) fn event(told: Told, context: &Context, origin: &Origin, stance: &Sta
                 reason,
                 signed,
                 confirmed,
-                scheme: credentials.map(SchemeUsed::of),
-                offset: None,
-                rest: None,
+                scheme: desk.map(|desk| SchemeUsed::of(desk.credentials())),
+                offset: desk.and_then(|desk| desk.offset_left()),
+                rest: rest.as_ref(),
             });
             let then = match (stance.is_refused(), context.feed.if_refused) {
                 (false, _) => "",
@@ -54,8 +56,12 @@ pub(super) fn event(told: Told, context: &Context, origin: &Origin, stance: &Sta
                 }
                 (true, IfRefused::Wait) => "; nothing is recorded until it takes them; tried again, slower and slower",
             };
-            // The first is a warning, the second settles it, and more of the same are no news.
-            if in_a_row <= 2 {
+            // The first is a warning, the one that settles it says why, and more are no news until more is known.
+            let is_news = match (desk, confirmed) {
+                (Some(desk), true) => desk.known(Known::take_news),
+                _ => in_a_row == 1,
+            };
+            if is_news {
                 tracing::warn!(%feed, %conn, event = %"refused", channel, "the venue says {message:?}: {verdict}{then}");
             } else {
                 tracing::debug!(%feed, %conn, event = %"refused", channel, in_a_row, "the venue says {message:?} again");

@@ -42,6 +42,8 @@ pub enum Refusal {
     Recipe(&'static str),
     /// The key was revoked.
     Revoked,
+    /// The key may not view.
+    MayNotView,
     /// It was used before.
     Used,
     /// A fault wanted it so.
@@ -87,6 +89,7 @@ impl fmt::Display for Refusal {
             Self::Claim(what) => write!(f, "the token's {what}"),
             Self::Recipe(which) => write!(f, "the signature is this key's, but it was made over {which}"),
             Self::Revoked => f.write_str("the key was revoked"),
+            Self::MayNotView => f.write_str("the key may not view"),
             Self::Used => f.write_str("the signature or token was used before"),
             Self::Fault => f.write_str("a fault that was asked for"),
         }

@@ -1,5 +1,6 @@
 //! Hours of trouble in simulated time: what the socket delivered is in the output, in order, once.
 
+mod refusals;
 mod stage;
 
 use std::{

@@ -19,12 +19,14 @@ use tickerd::{
     clock::Clock,
     config::Feed,
     desk::Desk,
-    feed::{Context, List, Run, keep_alive},
+    feed::{Context, Run, keep_alive},
+    inquiry::{Inquiry, List},
     net::{Dial, DialError, Opened, Wire},
     output::{Queue, Recorder, Sink, Target, Writer},
     pace::Pace,
     random::Random,
     record::Form,
+    rest::Client,
     session::IfRefused,
     shutdown::Stop,
     simulator::{Observed, Options, Simulator},
@@ -37,6 +39,9 @@ use tokio::{
 };
 
 pub const QUEUE: u64 = 4 * 1024 * 1024;
+
+/// Where the exchange is asked by REST: credentials go unencrypted to loopback alone.
+const REST: &str = "http://127.0.0.1";
 
 /// 2026-11-24T17:00:00Z.
 pub fn start() -> SystemTime {
@@ -85,6 +90,7 @@ pub struct Play {
     pub written: Shared<Vec<u8>>,
     pub run: Arc<Run>,
     pub board: Board,
+    pub exchange: Arc<Simulator>,
     stop: Stop,
     list: watch::Sender<List>,
     queue: Arc<Queue>,
@@ -104,6 +110,8 @@ pub struct Plot {
     pub reader: Box<dyn FnMut() -> Duration + Send>,
     pub pipe: usize,
     pub if_refused: IfRefused,
+    /// The venue is asked by REST as well, as the process does.
+    pub inquire: bool,
 }
 
 impl Plot {
@@ -123,6 +131,7 @@ impl Plot {
             reader: Box::new(|| Duration::ZERO),
             pipe: 64 * 1024,
             if_refused: IfRefused::Public,
+            inquire: false,
         }
     }
 
@@ -144,18 +153,27 @@ impl Plot {
             name: "play".into(),
             venue: &MARKET,
             url: "ws://stage".into(),
-            rest: MARKET.rest.url.into(),
+            rest: REST.into(),
             channels: self.channels.iter().map(|name| MARKET.channel(name).expect("a channel")).collect(),
             products,
             credentials: self.credentials,
             if_refused: self.if_refused,
         };
-        let dial = Pipes { exchange: Simulator::new(self.exchange), seen: seen.clone(), pipe: self.pipe };
+        let exchange = Simulator::new(self.exchange);
+        let dial: Arc<dyn Dial> = Arc::new(Pipes { exchange: exchange.clone(), seen: seen.clone(), pipe: self.pipe });
+        let recorder = Recorder::new(queue.clone(), 0, Some(0));
+        let (list, mut lists) = watch::channel(None);
+        if self.inquire {
+            let client = Client::new(dial.clone(), self.clock.clone(), random.clone());
+            let mut inquiry = Inquiry::new(client, MARKET.rest, REST, self.clock.clone());
+            lists = inquiry.add(run.aside("play"), recorder.clone(), desk.as_ref(), !feed.products.is_fixed());
+            tokio::spawn(inquiry.keep(stopping.clone()));
+        }
         let context = Context {
             feed,
             desk,
-            dial: Arc::new(dial),
-            recorder: Recorder::new(queue.clone(), 0, Some(0)),
+            dial,
+            recorder,
             connects: Arc::<Pace>::default(),
             subscribes: Arc::<Pace>::default(),
             clock: self.clock,
@@ -163,10 +181,9 @@ impl Plot {
             run: run.clone(),
             stopping,
         };
-        let (list, lists) = watch::channel(None);
         let feed = tokio::spawn(keep_alive(Arc::new(context), &board, lists));
         let writer = tokio::spawn(write(queue.clone(), written.clone(), self.reader));
-        Play { seen, written, run, board, stop, list, queue, feed, writer }
+        Play { seen, written, run, board, exchange, stop, list, queue, feed, writer }
     }
 }
 

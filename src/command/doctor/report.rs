@@ -1,0 +1,177 @@
+//! What the doctor found, for people on one screen and for programs on one line.
+
+use std::io::{self, Write};
+
+use serde_json::{Value, json};
+
+use crate::verdict::{self, Certainty, Finding};
+
+/// Checks in the order in which they were made.
+#[derive(Default)]
+pub(super) struct Report {
+    checks: Vec<Check>,
+    /// From this one on the venue was asked.
+    asked_from: Option<usize>,
+}
+
+/// One thing that was looked at.
+struct Check {
+    /// What: "clock", "feed tickers".
+    subject: String,
+    outcome: Outcome,
+    /// In a few words, with the figures.
+    detail: String,
+    /// What may be behind it, likeliest first.
+    findings: Vec<Finding>,
+}
+
+/// How it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// As it should be.
+    Well,
+    /// It works, and is not as it should be.
+    Doubtful,
+    /// The venue refuses it, or would.
+    Ill,
+    /// It could not be found out.
+    Unknown,
+}
+
+/// Whether colours are shown.
+#[derive(Clone, Copy)]
+pub(super) struct Paint(pub bool);
+
+const GREEN: &str = "32";
+const RED: &str = "31";
+const YELLOW: &str = "33";
+const BOLD: &str = "1";
+
+impl Report {
+    /// From now on the venue is asked.
+    pub fn asks_now(&mut self) {
+        self.asked_from = Some(self.checks.len());
+    }
+
+    /// One more.
+    pub fn add(&mut self, subject: impl Into<String>, outcome: Outcome, detail: impl Into<String>) {
+        self.add_because(subject, outcome, detail, Vec::new());
+    }
+
+    /// One more, and what may be behind it, likeliest first.
+    pub fn add_because(
+        &mut self,
+        subject: impl Into<String>,
+        outcome: Outcome,
+        detail: impl Into<String>,
+        findings: Vec<Finding>,
+    ) {
+        self.checks.push(Check { subject: subject.into(), outcome, detail: detail.into(), findings });
+    }
+
+    /// One more, judged by what was found.
+    pub fn found(&mut self, subject: impl Into<String>, detail: impl Into<String>, findings: Vec<Finding>) {
+        let outcome = if verdict::is_refusal(&findings) { Outcome::Ill } else { Outcome::Well };
+        self.add_because(subject, outcome, detail, findings);
+    }
+
+    /// Whether the venue refuses something, or would.
+    pub fn is_ill(&self) -> bool {
+        self.checks.iter().any(|check| check.outcome == Outcome::Ill)
+    }
+
+    /// Whether everything that was asked of the venue went unanswered.
+    pub fn reached_nobody(&self) -> bool {
+        let asked = self.asked_from.and_then(|from| self.checks.get(from..)).unwrap_or_default();
+        !asked.is_empty() && asked.iter().all(|check| check.outcome == Outcome::Unknown)
+    }
+
+    /// As text: the checks, then the reasons, each once, the likeliest first; what is merely noted last.
+    pub fn print(&self, paint: Paint, out: &mut impl Write) -> io::Result<()> {
+        for check in &self.checks {
+            let mark = match check.outcome {
+                Outcome::Well => paint.with(GREEN, "✓"),
+                Outcome::Doubtful => paint.with(YELLOW, "!"),
+                Outcome::Ill => paint.with(RED, "✗"),
+                Outcome::Unknown => paint.with(YELLOW, "?"),
+            };
+            writeln!(out, "{mark} {:<16} {}", check.subject, check.detail.replace('\n', "\n                   "))?;
+        }
+        let (noted, reasons): (Vec<_>, Vec<_>) =
+            self.findings().into_iter().partition(|finding| finding.certainty == Certainty::Noted);
+        if !reasons.is_empty() {
+            let several = reasons.len() > 1 && reasons.iter().all(|finding| finding.certainty == Certainty::Possible);
+            let title = if several {
+                "Why: one of these, likeliest first; the evidence does not tell them apart"
+            } else {
+                "Why"
+            };
+            writeln!(out, "\n{}", paint.with(BOLD, title))?;
+        }
+        for (number, finding) in reasons.iter().enumerate() {
+            let colour = if finding.certainty == Certainty::Wrong { RED } else { YELLOW };
+            let sure = if finding.certainty == Certainty::Wrong { "" } else { " (possible)" };
+            writeln!(out, "\n{}. {}{sure}", number + 1, paint.with(colour, finding.mistake.title()))?;
+            writeln!(out, "   here  {}", finding.what)?;
+            writeln!(out, "   why   {}", finding.mistake.why())?;
+            writeln!(out, "   do    {}", finding.mistake.remedy())?;
+        }
+        if !noted.is_empty() {
+            writeln!(out, "\n{}", paint.with(BOLD, "Noted: no harm here, but another client may break on it"))?;
+        }
+        for finding in noted {
+            writeln!(out, "-  {}: {}", finding.mistake.title(), finding.what)?;
+        }
+        out.flush()
+    }
+
+    /// As one JSON object on one line.
+    pub fn print_json(&self, out: &mut impl Write) -> io::Result<()> {
+        let checks: Vec<_> = self.checks.iter().map(Check::json).collect();
+        let whole = json!({ "tickerd": env!("CARGO_PKG_VERSION"), "refused": self.is_ill(), "checks": checks });
+        writeln!(out, "{whole}")?;
+        out.flush()
+    }
+
+    /// Certain ones first, else in the order in which they were found, each once.
+    fn findings(&self) -> Vec<&Finding> {
+        let mut all: Vec<&Finding> = Vec::new();
+        for finding in self.checks.iter().flat_map(|check| &check.findings) {
+            if !all.iter().any(|known| known.mistake == finding.mistake && known.what == finding.what) {
+                all.push(finding);
+            }
+        }
+        all.sort_by_key(|finding| finding.certainty != Certainty::Wrong);
+        all
+    }
+}
+
+impl Check {
+    fn json(&self) -> Value {
+        let findings: Vec<_> = self.findings.iter().map(finding_json).collect();
+        let ok = match self.outcome {
+            Outcome::Well | Outcome::Doubtful => json!(true),
+            Outcome::Ill => json!(false),
+            Outcome::Unknown => Value::Null,
+        };
+        json!({ "check": self.subject, "ok": ok, "detail": self.detail, "findings": findings })
+    }
+}
+
+fn finding_json(finding: &Finding) -> Value {
+    let certainty = match finding.certainty {
+        Certainty::Wrong => "wrong",
+        Certainty::Possible => "possible",
+        Certainty::Noted => "noted",
+    };
+    json!({
+        "row": finding.mistake.row(), "mistake": finding.mistake.title(), "certainty": certainty,
+        "what": finding.what, "why": finding.mistake.why(), "do": finding.mistake.remedy(),
+    })
+}
+
+impl Paint {
+    fn with(self, code: &str, text: &str) -> String {
+        if self.0 { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+}

@@ -1,0 +1,94 @@
+//! What a refusal changes: who is asked again, when, and with or without a signature.
+
+use std::time::Instant;
+
+use super::{ASK_AGAIN, Approach, Cause, FIRST_PROBE, IfRefused, LONGEST_PROBE, Session, Signing, Told};
+use crate::venue::Reason;
+
+impl Session {
+    pub(super) fn handle_refusal(&mut self, message: String, now: Instant) {
+        let reason = self.venue.reason(&message);
+        let pending: Vec<_> = (0..self.subscriptions.len()).filter(|&i| self.subscriptions[i].is_pending()).collect();
+        let asked_together = pending.len() > 1;
+        match (self.probing.take(), &pending[..]) {
+            (Some(_), _) => self.refuse_probe(message, reason, now),
+            (None, &[index]) => self.refuse(index, message, reason, now),
+            (None, _) => {
+                self.told.push(Told::Refused {
+                    channel: None,
+                    message,
+                    reason,
+                    signed: self.stance.signing == Signing::Every,
+                    confirmed: false,
+                });
+                if asked_together {
+                    // Which of them it was is told only by asking again, one at a time.
+                    self.stance.approach = Approach::OneByOne;
+                    self.over = Some(Cause::Refused);
+                }
+            }
+        }
+    }
+
+    fn refuse_probe(&mut self, message: String, reason: Reason, now: Instant) {
+        let wait = match self.stance.signing {
+            Signing::Refused { wait, .. } => (wait * 2).min(LONGEST_PROBE),
+            Signing::None | Signing::Every => FIRST_PROBE,
+        };
+        self.stance.signing = Signing::Refused { probe: now + wait, wait };
+        self.told.push(Told::Refused { channel: None, message, reason, signed: true, confirmed: true });
+    }
+
+    fn refuse(&mut self, index: usize, message: String, reason: Reason, now: Instant) {
+        self.stance.approach = Approach::OneByOne;
+        let public_goes_on = self.if_refused == IfRefused::Public;
+        let of_credentials = reason == Reason::Credentials && !self.signed_accepted;
+        let subscription = &mut self.subscriptions[index];
+        let signed = subscription.is_signed();
+        // What was on its way when the first refusal came is in the same breath, and settles nothing.
+        let anew = self.refused.is_none_or(|at| subscription.asked_since() >= Some(at + ASK_AGAIN));
+        let tries = subscription.refuse();
+        if subscription.subscribe.unsubscribes {
+            // No verdict on anybody: what it was to take away was accepted, and goes on until the connection ends.
+            let (channel, confirmed) = (subscription.channel(), tries >= 2);
+            if confirmed {
+                subscription.let_be();
+            } else {
+                subscription.ask_at(now + ASK_AGAIN);
+            }
+            self.told.push(Told::Refused { channel, message, reason, signed, confirmed });
+            return self.tell_subscribed();
+        }
+        let confirmed = if signed && of_credentials {
+            if anew {
+                self.stance.refusals += 1;
+                self.refused = Some(now);
+            }
+            anew && self.stance.refusals >= 2
+        } else {
+            tries >= 2
+        };
+        self.told.push(Told::Refused { channel: subscription.channel(), message, reason, signed, confirmed });
+        if !confirmed {
+            subscription.ask_at(now + ASK_AGAIN);
+            if signed && of_credentials {
+                // What else is to be signed waits too.
+                self.subscriptions.iter_mut().for_each(|other| other.wait_until(now + ASK_AGAIN));
+            }
+        } else if signed && of_credentials {
+            self.stance.signing = Signing::Refused { probe: now + FIRST_PROBE, wait: FIRST_PROBE };
+            if public_goes_on {
+                subscription.ask_anew(now);
+            } else {
+                self.over = Some(Cause::Refused);
+            }
+        } else if signed && reason == Reason::Credentials && public_goes_on && !subscription.is_private() {
+            subscription.ask_anew(now);
+            subscription.goes_unsigned = true;
+        } else {
+            let wait = FIRST_PROBE.saturating_mul(1 << (tries - 2).min(10)).min(LONGEST_PROBE);
+            subscription.ask_at(now + wait);
+        }
+        self.tell_subscribed();
+    }
+}

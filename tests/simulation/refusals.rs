@@ -1,0 +1,190 @@
+//! The running daemon when it is refused: it names the cause in one line, goes on with what it can, and comes back by itself.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::Value;
+use tickerd::{
+    auth::{Credentials, Scheme, Secret},
+    simulator::Faults,
+    venue::Permissions,
+};
+use tokio::time::sleep;
+
+use crate::stage::{Play, Plot, cdp_key, hmac_key};
+
+/// The lines of the record.
+fn lines(written: &[u8]) -> Vec<Value> {
+    let text = std::str::from_utf8(written).expect("UTF-8");
+    text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+/// The data of each event of that name.
+fn events(lines: &[Value], name: &str) -> Vec<Value> {
+    lines.iter().filter(|line| line["event"] == name).map(|line| line["data"].clone()).collect()
+}
+
+/// The first verdict that stands against a second signature.
+fn settled(lines: &[Value]) -> String {
+    let verdicts =
+        events(lines, "refused").into_iter().map(|data| data["verdict"].as_str().expect("a text").to_owned());
+    let mut settled = verdicts.filter(|verdict| !verdict.starts_with("refused once"));
+    settled.next().expect("a verdict")
+}
+
+fn messages(lines: &[Value], channel: &str) -> usize {
+    lines.iter().filter(|line| line["msg"]["channel"] == channel).count()
+}
+
+fn is_signed(text: &str) -> bool {
+    text.contains("\"jwt\"") || text.contains("\"signature\"")
+}
+
+async fn after(seconds: u64, plot: Plot) -> (Vec<(String, bool)>, Vec<Value>) {
+    let play = plot.play();
+    sleep(Duration::from_secs(seconds)).await;
+    let (seen, written) = play.end().await;
+    let subscribes =
+        seen.lock().expect("whole").subscribes.iter().map(|(_, text, _, ok)| (text.clone(), *ok)).collect();
+    (subscribes, lines(&written))
+}
+
+fn faults(list: &[&str]) -> Faults {
+    Faults::parse(&list.iter().map(|fault| (*fault).to_owned()).collect::<Vec<_>>()).expect("known")
+}
+
+/// `coinbasepro-python#344`, `coinbase-pro-node#222`: a clock that had drifted made every signature "expired", and nothing said
+/// that it was the clock.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_90_s_off_is_found_said_and_survived() {
+    for credentials in [cdp_key(), hmac_key()] {
+        for off in [90_000, -90_000] {
+            let mut plot = Plot::new(&["ticker_batch", "user"], Some(credentials.clone()));
+            plot.clock = plot.clock.off_by(off);
+            plot.inquire = true;
+            let (subscribes, lines) = after(120, plot).await;
+            let clock = &events(&lines, "clock")[0];
+            assert_eq!(clock["offset_ms"], -off, "what is to be added to ours");
+            assert_eq!(clock["signed_by"], "venue");
+            assert!(
+                lines
+                    .iter()
+                    .any(|line| line["event"] == "clock" && line["conn"].as_str().expect("one").ends_with("/0"))
+            );
+            assert!(messages(&lines, "user") > 0 && messages(&lines, "ticker_batch") > 10, "survived");
+            let (accepted, refused): (Vec<_>, Vec<_>) = subscribes.iter().partition(|(_, accepted)| *accepted);
+            assert!(accepted.iter().all(|(text, _)| is_signed(text)), "nothing had to go unsigned");
+            assert!(refused.len() <= 3, "{} were refused until it was known", refused.len());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_right_is_no_news() {
+    let mut plot = Plot::new(&["ticker_batch"], Some(hmac_key()));
+    plot.clock = plot.clock.off_by(1_500);
+    plot.inquire = true;
+    let (subscribes, lines) = after(60, plot).await;
+    assert!(events(&lines, "clock").is_empty() && events(&lines, "refused").is_empty());
+    assert!(subscribes.iter().all(|(_, accepted)| *accepted));
+}
+
+/// `coinbase-advanced-py#19`, `#64`, `#92`: "authentication failure" was all that anybody was told, whatever it was.
+#[tokio::test(start_paused = true)]
+async fn the_one_line_names_why_the_venue_refuses() {
+    let other_secret = || {
+        let secret = Secret::new("M4009eFnOoPwhNoMwJlsAHgIgleGVFPm".to_owned());
+        Arc::new(Credentials::new("main", Scheme::Hmac, "AbCdEfGh12345678", &secret).expect("a secret"))
+    };
+    let blind = Permissions { can_view: false, can_trade: true, can_transfer: false };
+    let may_view = Permissions { can_view: true, can_trade: false, can_transfer: false };
+    for (what, ours, theirs, permissions, fault, words) in [
+        ("an unknown key", cdp_key(), hmac_key(), may_view, None, &["unknown, disabled, deleted", "IP addresses"][..]),
+        ("another key of that name", cdp_key(), cdp_key(), may_view, None, &["unknown, disabled, deleted"]),
+        ("an HMAC key", hmac_key(), other_secret(), may_view, None, &["February 2025", "portal.cdp.coinbase.com"]),
+        ("a key that may not view", cdp_key(), cdp_key(), blind, None, &["may not view"]),
+        ("a passing refusal", cdp_key(), cdp_key(), may_view, Some("refuse:3"), &["the key is good"]),
+    ] {
+        let known = match what {
+            "a key that may not view" | "a passing refusal" => ours.clone(),
+            _ => theirs,
+        };
+        let mut plot = Plot::new(&["user"], Some(ours));
+        plot.exchange.credentials = vec![known];
+        plot.exchange.permissions = permissions;
+        plot.exchange.faults = faults(fault.as_slice());
+        plot.inquire = true;
+        let (_, lines) = after(30, plot).await;
+        let verdict = settled(&lines);
+        for word in words {
+            assert!(verdict.contains(word), "{what}: {verdict}");
+        }
+        assert!(verdict.chars().count() <= 220, "{what}: one line: {verdict}");
+    }
+}
+
+/// Waits until the record has `count` events of this name.
+async fn has(play: &Play, name: &str, count: usize) {
+    while events(&lines(&play.written.lock().expect("whole")), name).len() < count {
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Rotated and mistakenly deleted keys: the recorder must neither die nor stay unsigned for ever.
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_revoked_and_restored_is_outlived() {
+    let key = cdp_key();
+    let mut plot = Plot::new(&["ticker_batch", "user"], Some(key.clone()));
+    plot.exchange.faults = faults(&["conn1:close:1001@30s"]);
+    plot.inquire = true;
+    let play = plot.play();
+    sleep(Duration::from_secs(20)).await;
+    play.exchange.revoke(key.key());
+    has(&play, "refused", 3).await;
+    sleep(Duration::from_secs(30)).await;
+
+    let unsigned: Vec<_> =
+        play.seen.lock().expect("whole").subscribes.iter().filter(|s| s.0 > 1 && s.3).map(|s| s.1.clone()).collect();
+    assert!(unsigned.iter().any(|text| text.contains("ticker_batch")), "the public channel goes on");
+    assert!(
+        !unsigned.iter().any(|text| is_signed(text) || text.contains("\"user\"")),
+        "unsigned, and the private one waits"
+    );
+    let told = lines(&play.written.lock().expect("whole"));
+    assert!(settled(&told).contains("unknown, disabled, deleted"));
+    let status = play.board.line(tokio::time::Instant::now().into_std());
+    assert!(status.contains("credentials refused") && status.contains("without user"), "{status}");
+
+    play.exchange.restore(key.key());
+    let before = play.seen.lock().expect("whole").subscribes.len();
+    sleep(Duration::from_secs(700)).await;
+    let status = play.board.line(tokio::time::Instant::now().into_std());
+    assert_eq!(status, "play recording", "signed again by itself");
+    let seen = play.seen.lock().expect("whole").subscribes[before..].to_vec();
+    assert!(seen.iter().any(|s| s.3 && is_signed(&s.1) && s.1.contains("\"user\"")));
+    let (_, written) = play.end().await;
+    assert!(messages(&lines(&written), "user") >= 2, "its snapshot came again");
+}
+
+/// The venue's list is asked by REST, each hour: what is new is there within the hour.
+#[tokio::test(start_paused = true)]
+async fn patterns_are_resolved_over_rest_and_again_each_hour() {
+    let mut plot = Plot::new(&["ticker_batch"], None);
+    plot.products = vec!["*-USD", "!ETH-*"];
+    plot.inquire = true;
+    let play = plot.play();
+    sleep(Duration::from_secs(30)).await;
+    let products = |play: &Play| {
+        let seen = play.seen.lock().expect("whole");
+        seen.subscribes.iter().filter(|s| s.1.contains("ticker_batch")).map(|s| s.1.clone()).collect::<Vec<_>>()
+    };
+    let first = products(&play);
+    assert_eq!(first.len(), 1);
+    assert!(first[0].contains("BTC-USD") && !first[0].contains("ETH-USD"), "{first:?}");
+    let listed = |id: &str| tickerd::venue::Listed { id: id.to_owned(), alias: None, online: true };
+    play.exchange.list(["BTC-USD", "XRP-USD", "ETH-USD"].map(listed).to_vec());
+    sleep(Duration::from_secs(3600)).await;
+    let later = products(&play);
+    assert!(later[1..].iter().any(|text| text.contains("\"unsubscribe\"") && text.contains("SOL-USD")), "{later:?}");
+    let (seen, _) = play.end().await;
+    assert_eq!(seen.lock().expect("whole").delivered().len(), 1, "on the connection that stood");
+}
