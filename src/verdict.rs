@@ -10,7 +10,7 @@ mod spelling;
 mod standing;
 mod token;
 
-pub use cause::{Evidence, RestSaid, SchemeUsed, causes, of_clock, of_left_out, of_taken_unsigned, sentence};
+pub use cause::{Evidence, RestSaid, SchemeUsed, causes, of_clock, of_left_out, sentence};
 pub use credentials::{allowed_ips, of_credentials, of_key_error, shadowed};
 pub use message::message;
 pub use mistake::Mistake;

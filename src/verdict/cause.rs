@@ -206,15 +206,6 @@ pub fn of_left_out(product: &str) -> Finding {
     Finding::wrong(M::ProductSpelling, what)
 }
 
-/// A channel that is refused when signed and taken when not: it is known, so it is the signature.
-#[must_use]
-pub fn of_taken_unsigned(channel: &str) -> Finding {
-    Finding::possible(
-        M::BadToken,
-        format!("without a signature {channel} is taken: it is the credentials, not the channel"),
-    )
-}
-
 /// The running daemon's one line: the likeliest causes, and what to do.
 #[must_use]
 pub fn sentence(evidence: &Evidence<'_>) -> String {

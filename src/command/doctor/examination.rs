@@ -26,7 +26,7 @@ use crate::{
     random::Random,
     rest::Client,
     venue::{Offset, Product, Reason, Subscribe},
-    verdict::{self, Evidence, Finding, RestSaid, SchemeUsed},
+    verdict::{self, Evidence, Finding, Mistake, RestSaid, SchemeUsed},
 };
 
 /// A refusal that heals does so within seconds (`coinbase-advanced-py#19`); the daemon waits as long.
@@ -135,7 +135,8 @@ impl<'a> Examination<'a> {
                 report.add(subject, Outcome::Unknown, format!("{} can not be asked: {why}", feed.rest));
             }
             RestSaid::Unauthorized(_) | RestSaid::Forbidden(_) => {
-                report.found(subject, format!("{} refuses it: {said}", feed.rest), verdict::causes(&evidence));
+                let what = format!("{} refuses it: {said}", feed.rest);
+                report.add_because(subject, Outcome::Ill, what, verdict::causes(&evidence));
             }
         }
     }
@@ -169,8 +170,15 @@ impl<'a> Examination<'a> {
                     taken.push(name);
                 }
                 Answer::Refused(words) => {
-                    let findings = self.causes(feed, subscribe, desk, &words, &mut asking).await;
-                    report.add_because(&*subject, Outcome::Ill, format!("{name} is refused: {words:?}"), findings);
+                    let mut findings = self.causes(feed, subscribe, desk, &words);
+                    let mut what = format!("{name} is refused: {words:?}");
+                    // A channel that is taken without a signature is known to the venue: it is the credentials.
+                    let public = subscribe.channels.iter().all(|channel| !channel.private);
+                    if desk.is_some() && public && matches!(asking.ask(subscribe, None).await, Answer::Taken(_)) {
+                        what.push_str("; without a signature it is taken");
+                        findings.retain(|finding| finding.mistake != Mistake::ChannelName);
+                    }
+                    report.add_because(&*subject, Outcome::Ill, what, findings);
                     // The others would be refused as well, and for the same reason.
                     break;
                 }
@@ -200,20 +208,11 @@ impl<'a> Examination<'a> {
         }
     }
 
-    /// Why a subscribe was refused. A public channel that is taken without a signature rules out all but the credentials.
-    async fn causes(
-        &self,
-        feed: &Feed,
-        subscribe: &Subscribe,
-        desk: Option<&Arc<Desk>>,
-        words: &str,
-        asking: &mut Asking<'_>,
-    ) -> Vec<Finding> {
-        let channel = subscribe.channels.first().copied();
+    fn causes(&self, feed: &Feed, subscribe: &Subscribe, desk: Option<&Arc<Desk>>, words: &str) -> Vec<Finding> {
         let rest = desk.and_then(|desk| desk.known(|known| known.rest.clone()));
-        let evidence = Evidence {
+        verdict::causes(&Evidence {
             venue: feed.venue,
-            channel,
+            channel: subscribe.channels.first().copied(),
             words,
             reason: feed.venue.reason(words),
             signed: desk.is_some(),
@@ -221,15 +220,7 @@ impl<'a> Examination<'a> {
             scheme: desk.map(|desk| SchemeUsed::of(desk.credentials())),
             offset: desk.and_then(|desk| desk.offset_left()),
             rest: rest.as_ref(),
-        };
-        let mut findings = verdict::causes(&evidence);
-        let public = channel.filter(|channel| desk.is_some() && !channel.private);
-        if let Some(channel) = public
-            && let Answer::Taken(_) = asking.ask(subscribe, None).await
-        {
-            findings.push(verdict::of_taken_unsigned(channel.name));
-        }
-        findings
+        })
     }
 
     async fn connect(&self, feed: &Feed) -> Result<Asking<'_>, net::DialError> {

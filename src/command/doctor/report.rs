@@ -112,7 +112,7 @@ impl Report {
             let colour = if finding.certainty == Certainty::Wrong { RED } else { YELLOW };
             let sure = if finding.certainty == Certainty::Wrong { "" } else { " (possible)" };
             writeln!(out, "\n{}. {}{sure}", number + 1, paint.with(colour, finding.mistake.title()))?;
-            writeln!(out, "   here  {}", finding.what)?;
+            writeln!(out, "   found {}", finding.what)?;
             writeln!(out, "   why   {}", finding.mistake.why())?;
             writeln!(out, "   do    {}", finding.mistake.remedy())?;
         }
