@@ -286,6 +286,130 @@ fn no_secret_signature_or_token_is_seen_anywhere() {
     );
 }
 
+/// Whether any twelve characters of `secret` stand in `text`.
+fn shows(text: &str, secret: &str) -> bool {
+    secret.as_bytes().windows(12).any(|part| text.contains(std::str::from_utf8(part).expect("ASCII")))
+}
+
+/// The same of everything that explains: the signature and the token are on the stdout of `sign`, and nowhere else.
+#[test]
+fn no_command_that_explains_shows_a_secret_signature_or_token() {
+    let scene = Scene::new();
+    let (_exchange, url, _) = scene.exchange(&["--speed", "20"]);
+    scene.config(&url, &["ticker_batch", "user"], "");
+    let hmac = ["kVlJUIsXUFIGCVuV", "M4009eFnOoPwhNoMwJlsAHgIgleGVFPl"];
+    let run = |arguments: &[&str], pair: Option<[&str; 2]>, home: &str, stdin: &[u8]| {
+        let mut command = scene.tickerd(arguments);
+        if let Some([key, secret]) = pair {
+            command.env("COINBASE_API_KEY", key).env("COINBASE_API_SECRET", secret);
+        }
+        let path = scene.file("stdin", stdin);
+        command.env("HOME", scene.path(home)).env("TICKERD_CONFIG", scene.path(home).join("none"));
+        command.stdin(fs::File::open(path).expect("ours")).output().expect("runs")
+    };
+    let config = ["-c", "config.toml"];
+    let mut signed = Vec::new();
+    let mut told = String::new();
+    for (arguments, pair) in [
+        (&["sign", "ws", "--channel", "user", "-vv"][..], None),
+        (&["sign", "rest", "get", "api/v3/brokerage/accounts?limit=1", "--json"], None),
+        (&["sign", "ws", "--channel", "l2_data", "--product", "ETH_USD", "--key-file", "cdp_api_key.json"], None),
+    ] {
+        let output = run(&[arguments, &config].concat(), pair, "home", b"");
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        let out = String::from_utf8(output.stdout).expect("UTF-8");
+        assert!(out.contains("eyJhbGci"), "it is what sign is for");
+        signed.extend(out.split(['"', ' ', '\n']).filter(|word| word.starts_with("eyJhbGci")).map(str::to_owned));
+        assert!(!shows(&out, &scene.secret), "{arguments:?}");
+        told.push_str(&String::from_utf8_lossy(&output.stderr));
+    }
+    let subscribe = format!("{{\"type\":\"subscribe\",\"channel\":\"user\",\"jwt\":\"{}\"}}", signed[0]);
+    let headers = format!("GET /api/v3/brokerage/accounts\nAuthorization: Bearer {}\n", signed[0]);
+    let nonsense = format!("what is {} ?", signed[0]);
+    let stored = format!("{{\"name\":\"{KEY_NAME}\",\"privateKey\":\"{}\"}}", scene.secret);
+    let broken = format!("{{\"name\":\"{KEY_NAME}\",\"privateKey\":\"{}\"}}", &scene.secret[..90]);
+    for (arguments, pair, stdin) in [
+        (&["doctor", "-vv", "-c", "config.toml"][..], None, ""),
+        (&["doctor", "-c", "config.toml", "--json"], None, ""),
+        (&["doctor", "-c", "config.toml", "--live", "1"], None, ""),
+        (&["doctor", "-c", "config.toml", "--message", "-"], None, &subscribe),
+        (&["doctor", "-c", "config.toml", "--message", "-", "--json"], None, &headers),
+        (&["doctor", "-c", "config.toml", "--message", "-"], None, &nonsense),
+        (&["doctor", "--offline"], Some(hmac), ""),
+        (&["doctor", "--offline", "--json"], Some([hmac[1], hmac[0]]), ""),
+        (&["doctor", "--offline"], Some([&scene.secret[..], KEY_NAME]), ""),
+        (&["doctor", "--key-file", "cdp_api_key.json", "--url", "ws://127.0.0.1:1"], None, ""),
+        (&["credential", "add", "main", "--user", "--offline"], None, &stored),
+        (&["credential", "add", "main", "--user", "--offline"], None, &broken),
+        (&["credential", "list"], None, ""),
+        (&["credential", "remove", "main"], None, ""),
+        (&["credential", "add", &scene.secret, "--user", "--offline"], None, ""),
+        (&["sign", "ws", "--channel", "user", "--credentials", &scene.secret[..40]], None, ""),
+    ] {
+        let output = run(arguments, pair, "home", stdin.as_bytes());
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        for secret in [&scene.secret[..], hmac[1]].into_iter().chain(signed.iter().map(String::as_str)) {
+            assert!(!shows(&text, secret), "{arguments:?}: {text}");
+        }
+        assert!(!text.contains("eyJhbGci") && !text.is_empty(), "{arguments:?}: {text}");
+        told.push_str(&text);
+    }
+    assert!(!shows(&told, &scene.secret), "{told}");
+}
+
+/// The doctor's exit codes, and the cause that it names first.
+#[test]
+fn the_doctor_names_the_cause_and_ends_as_the_contract_says() {
+    let scene = Scene::new();
+    let (_exchange, url, _) = scene.exchange(&[]);
+    let doctor = |arguments: &[&str]| {
+        let output = scene.output(&[&["doctor", "--json"], arguments].concat());
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        let checks = report["checks"].as_array().cloned().unwrap_or_default();
+        let first = checks.iter().flat_map(|check| check["findings"].as_array().expect("a list")).next();
+        (output.status.code(), first.map(|finding| finding["row"].as_u64().expect("a number")))
+    };
+    let key = ["--key-file", "cdp_api_key.json", "--url", &url];
+    assert_eq!(doctor(&key), (Some(0), None), "a good key");
+    scene.config(&url, &["ticker_batch", "user"], "");
+    assert_eq!(doctor(&["-c", "config.toml"]), (Some(0), None), "a good configuration");
+
+    let stranger = Scene::new();
+    let stranger = stranger.path("cdp_api_key.json");
+    let stranger = ["--key-file", stranger.to_str().expect("UTF-8"), "--url", &url];
+    assert_eq!(doctor(&stranger), (Some(77), Some(26)), "the exchange knows another key of that name");
+    assert_eq!(doctor(&["--key-file", "cdp_api_key.json", "--url", "ws://127.0.0.1:1"]), (Some(69), None));
+    assert_eq!(doctor(&["--key-file", "gone.json"]).0, Some(78), "a file that can not be read");
+    assert_eq!(Scene::new().output(&["doctor"]).status.code(), Some(64), "nothing to examine");
+
+    let text = fs::read_to_string(scene.path("config.toml")).expect("ours");
+    for (what, bent, code, row) in [
+        ("a product", text.replace("\"ETH-USD\"", "\"ETH_USD\""), 77, Some(20)),
+        ("a channel", text.replace("\"user\"", "\"l2_data\""), 77, Some(21)),
+        ("an address", text.replace("ws://", "https://"), 77, Some(35)),
+        ("a passphrase", format!("{text}passphrase = \"p\"\n"), 77, Some(3)),
+        ("no TOML", format!("{text}[["), 78, None),
+        ("a key that is not there", text.replace("cdp_api_key.json", "gone.json"), 78, None),
+    ] {
+        let path = scene.file("bent.toml", bent.as_bytes());
+        assert_eq!(doctor(&["-c", path.to_str().expect("UTF-8")]), (Some(code), row), "{what}");
+    }
+}
+
+/// A clock off by 90 s is seen from the venue. A token outlives one that is behind; none is taken from one that is ahead.
+#[test]
+fn the_doctor_sees_a_clock_that_is_off() {
+    let scene = Scene::new();
+    for (fault, side, code) in [("clock:+90s", "behind", 0), ("clock:-90s", "ahead", 77)] {
+        let (_exchange, url, _) = scene.exchange(&["--fault", fault]);
+        let output = scene.output(&["doctor", "--key-file", "cdp_api_key.json", "--url", &url]);
+        let told = String::from_utf8(output.stdout).expect("UTF-8");
+        assert_eq!(output.status.code(), Some(code), "{told}");
+        assert!(told.contains(side) && told.contains("1. this machine's clock is wrong"), "{told}");
+        assert!(told.contains("user taken"), "and signatures are made by the venue's: {told}");
+    }
+}
+
 /// A service manager that listens on a socket of ours.
 struct Manager(UnixDatagram, PathBuf);
 
