@@ -6,6 +6,7 @@ use std::{
     os::unix::{fs::PermissionsExt, net::UnixDatagram},
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
@@ -15,6 +16,12 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::inotify,
     process::{Pid, Signal, kill_process},
+};
+use tickerd::{
+    auth::{Credentials, Secret},
+    clock::Clock,
+    simulator::{self, Simulator},
+    venue::Permissions,
 };
 
 const KEY_NAME: &str =
@@ -103,6 +110,25 @@ impl Scene {
         let url = line();
         let certificate = if arguments.contains(&"--tls") { line() } else { String::new() };
         (exchange, url, certificate)
+    }
+
+    /// An exchange in this process that knows our key and lets it do so much, and where it is.
+    fn exchange_with(&self, permissions: Permissions) -> (tokio::runtime::Runtime, String) {
+        let json = fs::read_to_string(self.path("cdp_api_key.json")).expect("ours");
+        let key = Credentials::from_key_file("main", &Secret::new(json)).expect("a good key");
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("one");
+        let address = runtime.block_on(async {
+            let options = simulator::Options {
+                credentials: vec![Arc::new(key)],
+                permissions,
+                ..simulator::Options::new(Clock::system())
+            };
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            let address = listener.local_addr().expect("bound");
+            tokio::spawn(Simulator::new(options).listen(listener, None));
+            address
+        });
+        (runtime, format!("ws://{address}"))
     }
 
     fn run(&self, arguments: &[&str]) -> Running {
@@ -407,6 +433,33 @@ fn the_doctor_sees_a_clock_that_is_off() {
         assert_eq!(output.status.code(), Some(code), "{told}");
         assert!(told.contains(side) && told.contains("1. this machine's clock is wrong"), "{told}");
         assert!(told.contains("user taken"), "and signatures are made by the venue's: {told}");
+    }
+}
+
+/// A recorder needs View and no more: a key that can do harm is said to, and a key that may not view is the cause.
+#[test]
+fn the_doctor_says_what_a_key_may_do() {
+    let scene = Scene::new();
+    for (permissions, code, words) in [
+        (Permissions { can_view: true, can_trade: true, can_transfer: false }, 0, "IT MAY TRADE AS WELL"),
+        (
+            Permissions { can_view: true, can_trade: true, can_transfer: true },
+            0,
+            "IT MAY TRADE AND TRANSFER MONEY AS WELL",
+        ),
+        (Permissions { can_view: false, can_trade: false, can_transfer: false }, 77, "may not view"),
+    ] {
+        let (_runtime, url) = scene.exchange_with(permissions);
+        let output = scene.output(&["doctor", "--key-file", "cdp_api_key.json", "--url", &url]);
+        let told = String::from_utf8(output.stdout).expect("UTF-8");
+        assert_eq!(output.status.code(), Some(code), "{told}");
+        assert!(told.contains(words), "{told}");
+
+        let add = ["credential", "add", "main", "--user", "--replace", "--key-file", "cdp_api_key.json", "--rest"];
+        let mut add = scene.tickerd(&[&add[..], &[&url.replace("ws://", "http://")]].concat());
+        let output = add.env("HOME", scene.folder.path()).output().expect("runs");
+        let told = String::from_utf8(output.stdout).expect("UTF-8");
+        assert!(output.status.success() && told.contains("warning     the venue takes them, and they may"), "{told}");
     }
 }
 

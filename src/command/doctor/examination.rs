@@ -25,7 +25,7 @@ use crate::{
     net::{self, Dial, Network, client_config},
     random::Random,
     rest::Client,
-    venue::{Offset, Product, Reason, Subscribe},
+    venue::{Offset, Permissions, Product, Reason, Subscribe},
     verdict::{self, Evidence, Finding, Mistake, RestSaid, SchemeUsed},
 };
 
@@ -111,25 +111,12 @@ impl<'a> Examination<'a> {
                 report.found(subject, "may not view", verdict::causes(&evidence));
             }
             RestSaid::Took(permissions) => {
-                let more = match (permissions.can_trade, permissions.can_transfer) {
-                    (false, false) => {
-                        let proof = self.client.proof(rest, &feed.rest, desk).await;
-                        let proof =
-                            proof.map_or_else(|error| format!("; a signed query is not: {error}"), |()| String::new());
-                        return report.add(
-                            subject,
-                            Outcome::Well,
-                            format!("taken by REST; may view, and no more{proof}"),
-                        );
-                    }
-                    (true, false) => "trade",
-                    (false, true) => "transfer money",
-                    (true, true) => "trade and transfer money",
-                };
-                let warning = format!(
-                    "taken by REST; may view. It MAY {more} AS WELL: a recorder needs View only; make it a key of its own"
-                );
-                report.add(subject, Outcome::Doubtful, warning);
+                let (mut outcome, mut what) = may(permissions);
+                if let Err(error) = self.client.proof(rest, &feed.rest, desk).await {
+                    outcome = Outcome::Doubtful;
+                    what = format!("{what}; a call with a query is not answered: {error}");
+                }
+                report.add(subject, outcome, what);
             }
             RestSaid::Unreachable(why) => {
                 report.add(subject, Outcome::Unknown, format!("{} can not be asked: {why}", feed.rest));
@@ -257,6 +244,19 @@ impl<'a> Examination<'a> {
         }
         Ok(())
     }
+}
+
+/// What a key that REST takes may do: to record takes View, and whatever else it may is somebody's risk.
+fn may(permissions: &Permissions) -> (Outcome, String) {
+    let more = match (permissions.can_trade, permissions.can_transfer) {
+        (false, false) => return (Outcome::Well, "taken by REST; may view, and no more".to_owned()),
+        (true, false) => "TRADE",
+        (false, true) => "TRANSFER MONEY",
+        (true, true) => "TRADE AND TRANSFER MONEY",
+    };
+    let what =
+        format!("taken by REST; may view. IT MAY {more} AS WELL: a recorder needs View only, in a key of its own");
+    (Outcome::Doubtful, what)
 }
 
 fn name(subscribe: &Subscribe) -> String {
