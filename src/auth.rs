@@ -116,13 +116,16 @@ impl Credentials {
     }
 }
 
-/// Whether a text that was meant to be something else holds a private key: a PEM, whole or in part, or what alone can be
-/// read as one. It must not be shown.
+/// Whether a text that was meant to be something else holds a secret: a PEM, whole or in part, what alone can be read as a
+/// private key, or what has a shared secret's form, 32 letters and digits with both among them. It must not be shown.
 #[must_use]
-pub fn is_private_key(text: &str) -> bool {
+pub fn is_secret(text: &str) -> bool {
     /// The shortest is an Ed25519 seed, 43 characters of base64; no option of ours is as long as that and no path.
     const SHORTEST: usize = 43;
-    text.contains("PRIVATE KEY") || (text.len() >= SHORTEST && cdp::read(text, &mut Vec::new()).is_ok())
+    let has = |kind: fn(&u8) -> bool| text.as_bytes().iter().any(kind);
+    let shared =
+        key::is_alphanumeric(text, key::LEGACY_SECRET) && has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic);
+    shared || text.contains("PRIVATE KEY") || (text.len() >= SHORTEST && cdp::read(text, &mut Vec::new()).is_ok())
 }
 
 impl fmt::Debug for Credentials {

@@ -11,10 +11,10 @@ use tickerd::{auth, cli::Cli, command, exit::Status, log};
 
 fn main() -> ExitCode {
     exit_on_panic();
-    if std::env::args_os().any(|argument| auth::is_private_key(&argument.to_string_lossy())) {
+    if std::env::args_os().any(|argument| auth::is_secret(&argument.to_string_lossy())) {
         say(
-            "tickerd: an argument holds a private key, which every process on this machine can read there and the shell keeps \
-             in its history: give the file's name, and have a new key made",
+            "tickerd: an argument is a secret, or looks like one, and every process on this machine can read it there, and the \
+             shell keeps it in its history: give the name of a file (./NAME where it only looks like one), and have a new key made",
         );
         return Status::Usage.into();
     }

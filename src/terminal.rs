@@ -4,6 +4,10 @@ use std::{
     fmt,
     io::{self, IsTerminal, Write},
     os::unix::net::UnixStream,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 use rustix::{
@@ -15,6 +19,7 @@ use rustix::{
 use signal_hook::{
     SigId,
     consts::{SIGHUP, SIGINT, SIGTERM},
+    flag::register_conditional_default,
     low_level::{pipe, unregister},
 };
 use zeroize::Zeroizing;
@@ -25,11 +30,14 @@ use crate::auth::Secret;
 const LONGEST: usize = 64 << 10;
 
 /// The terminal on stdin while it shows nothing of what is typed. It is as it was again when this is dropped; what was typed
-/// or pasted too much is thrown away then, so that no rest of a secret becomes the shell's next command.
+/// or pasted too much is thrown away then, so that no rest of a secret becomes the shell's next command. (A panic ends the
+/// process without that: `stty sane` brings the echo back, and nothing that was stored is lost.)
 pub struct Hidden {
     before: Termios,
     signals: UnixStream,
     handlers: Vec<SigId>,
+    /// A signal does again what it does to a process that does not ask.
+    done: Arc<AtomicBool>,
     typed: Zeroizing<Vec<u8>>,
     taken: usize,
 }
@@ -63,12 +71,17 @@ impl Hidden {
         let (signals, sender) = UnixStream::pair()?;
         // Read byte by byte: a canonical line ends at 4096 bytes, and Ctrl-C is a byte like others, so that no signal can
         // come between the keys and us. Signals that others send are waited for beside them.
-        let handlers = [SIGINT, SIGTERM, SIGHUP].map(|signal| pipe::register(signal, sender.try_clone()?));
-        let handlers = handlers.into_iter().collect::<io::Result<_>>()?;
+        let (mut handlers, done) = (Vec::new(), Arc::<AtomicBool>::default());
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            handlers.push(pipe::register(signal, sender.try_clone()?)?);
+            // Stays for good: to unregister the other does not bring the default back.
+            register_conditional_default(signal, done.clone())?;
+        }
         let hidden = Self {
             before,
             signals,
             handlers,
+            done,
             // Never grows, so that it leaves no copy behind.
             typed: Zeroizing::new(Vec::with_capacity(LONGEST)),
             taken: 0,
@@ -162,6 +175,7 @@ impl Drop for Hidden {
         for handler in self.handlers.drain(..) {
             unregister(handler);
         }
+        self.done.store(true, Relaxed);
     }
 }
 

@@ -327,26 +327,31 @@ fn no_command_that_explains_shows_a_secret_signature_or_token() {
     let run = |arguments: &[&str], pair: Option<[&str; 2]>, home: &str, stdin: &[u8]| {
         let mut command = scene.tickerd(arguments);
         if let Some([key, secret]) = pair {
-            command.env("COINBASE_API_KEY", key).env("COINBASE_API_SECRET", secret);
+            command.env("COINBASE_API_KEY", key).env("COINBASE_API_SECRET", secret).current_dir(scene.path(home));
         }
         let path = scene.file("stdin", stdin);
-        command.env("HOME", scene.path(home)).env("TICKERD_CONFIG", scene.path(home).join("none"));
+        command.env("HOME", scene.path(home));
         command.stdin(fs::File::open(path).expect("ours")).output().expect("runs")
     };
-    let config = ["-c", "config.toml"];
+    fs::create_dir(scene.path("home")).expect("ours");
     let mut signed = Vec::new();
     let mut told = String::new();
+    let is_proof =
+        |word: &&str| word.starts_with("eyJhbGci") || word.len() == 64 && word.bytes().all(|b| b.is_ascii_hexdigit());
     for (arguments, pair) in [
-        (&["sign", "ws", "--channel", "user", "-vv"][..], None),
-        (&["sign", "rest", "get", "api/v3/brokerage/accounts?limit=1", "--json"], None),
+        (&["sign", "ws", "--channel", "user", "-vv", "-c", "config.toml"][..], None),
+        (&["sign", "rest", "get", "api/v3/brokerage/accounts?limit=1", "--json", "-c", "config.toml"], None),
         (&["sign", "ws", "--channel", "l2_data", "--product", "ETH_USD", "--key-file", "cdp_api_key.json"], None),
+        (&["sign", "ws", "--channel", "l2_data", "--product", "ETH_USD", "-vv"], Some(hmac)),
+        (&["sign", "rest", "get", "api/v3/brokerage/accounts", "--json", "--at", "1700000000"], Some(hmac)),
     ] {
-        let output = run(&[arguments, &config].concat(), pair, "home", b"");
+        let output = run(arguments, pair, "home", b"");
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         let out = String::from_utf8(output.stdout).expect("UTF-8");
-        assert!(out.contains("eyJhbGci"), "it is what sign is for");
-        signed.extend(out.split(['"', ' ', '\n']).filter(|word| word.starts_with("eyJhbGci")).map(str::to_owned));
-        assert!(!shows(&out, &scene.secret), "{arguments:?}");
+        let before = signed.len();
+        signed.extend(out.split(['"', ' ', '\n', '\\']).filter(is_proof).map(str::to_owned));
+        assert!(signed.len() > before, "it is what sign is for: {out}");
+        assert!(!shows(&out, &scene.secret) && !shows(&out, hmac[1]), "{arguments:?}");
         told.push_str(&String::from_utf8_lossy(&output.stderr));
     }
     let subscribe = format!("{{\"type\":\"subscribe\",\"channel\":\"user\",\"jwt\":\"{}\"}}", signed[0]);
@@ -371,6 +376,13 @@ fn no_command_that_explains_shows_a_secret_signature_or_token() {
         (&["credential", "remove", "main"], None, ""),
         (&["credential", "add", &scene.secret, "--user", "--offline"], None, ""),
         (&["sign", "ws", "--channel", "user", "--credentials", &scene.secret[..40]], None, ""),
+        (&["sign", "ws", "--channel", "user", "--credentials", hmac[1]], None, ""),
+        (&["sign", "ws", "--channel", "user", "--key-file", hmac[1]], None, ""),
+        (&["doctor", "--key-file", hmac[1]], None, ""),
+        (&["doctor", "--feed", hmac[1], "-c", "config.toml"], None, ""),
+        (&["credential", "add", "main", hmac[1]], None, ""),
+        (&["credential", hmac[1]], None, ""),
+        (&["run", "--key-file", hmac[1], "--channel", "user"], None, ""),
     ] {
         let output = run(arguments, pair, "home", stdin.as_bytes());
         let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
@@ -380,7 +392,9 @@ fn no_command_that_explains_shows_a_secret_signature_or_token() {
         assert!(!text.contains("eyJhbGci") && !text.is_empty(), "{arguments:?}: {text}");
         told.push_str(&text);
     }
-    assert!(!shows(&told, &scene.secret), "{told}");
+    for secret in [&scene.secret[..], hmac[1]].into_iter().chain(signed.iter().map(String::as_str)) {
+        assert!(!shows(&told, secret), "{told}");
+    }
 }
 
 /// The doctor's exit codes, and the cause that it names first.

@@ -175,7 +175,7 @@ fn what_can_not_sign_is_refused_with_the_reason_and_not_stored() {
     );
     // A secret that was typed where the name belongs is not shown again.
     for command in ["add", "remove"] {
-        assert_says(&home.tickerd(&["credential", command, &home.secret[..32]], ""), 64, &["this is no name"]);
+        assert_says(&home.tickerd(&["credential", command, &home.secret[..40]], ""), 64, &["this is no name"]);
     }
     let chosen = home.tickerd(&["check", "--channel", "user", "--credentials", &home.secret[..30]], "");
     assert_says(&chosen, 78, &["no credentials are called so"]);

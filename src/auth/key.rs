@@ -22,6 +22,8 @@ pub enum KeyError {
     NoKey,
     /// There is no secret.
     NoSecret,
+    /// The key id has characters that can not be shown, or that no message of a venue has.
+    Unprintable,
     /// `YOUR_KEY`, `xxxx`, `${SECRET}`: which of the two was never filled in.
     Placeholder(&'static str),
     /// Each is where the other belongs.
@@ -81,6 +83,9 @@ impl fmt::Display for KeyError {
                 "the key is empty: it is the key's name (organizations/…/apiKeys/…) or id, as the CDP portal shows it",
             ),
             Self::NoSecret => f.write_str("the secret is empty: it is the private key that belongs to the key's name"),
+            Self::Unprintable => f.write_str(
+                "the key has characters that no key's name has (control characters, or letters beyond ASCII): copy or type it again",
+            ),
             Self::Placeholder(which) => write!(f, "the {which} is a placeholder that was never filled in"),
             Self::Swapped => f.write_str("key and secret are swapped: key is the name, secret is the private key"),
             Self::NameAsSecret => {
@@ -183,6 +188,11 @@ pub(super) fn read(scheme: Scheme, key: &str, secret: &Secret) -> Result<Reading
         if is_placeholder(text) {
             return Err(KeyError::Placeholder(which));
         }
+    }
+    let printable = |c: char| c.is_ascii() && !c.is_ascii_control();
+    // A private key in the key's place is told as that.
+    if !key.chars().all(printable) && !is_private(key) {
+        return Err(KeyError::Unprintable);
     }
     let signer = match scheme {
         Scheme::Jwt => Signer::Jwt(private(key, secret, &mut mended)?),

@@ -1,6 +1,7 @@
 //! `tickerd credential`: stores credentials where `run` finds them. A secret comes in and is never told.
 
 use std::{
+    fmt,
     io::{self, Read, Write},
     path::Path,
     sync::Arc,
@@ -72,30 +73,32 @@ fn add(options: &cli::Add, around: &Surroundings, out: &mut impl Write) -> Resul
         None => piped()?,
     };
     let credentials = file.credentials(name).map_err(|error| not_stored(&error))?;
-    store(&path, &file.write(credentials.signer())).map_err(|error| {
+    store(&path, &file.write(credentials.signer()), options.replace).map_err(|error| {
         Failure::new(Status::Output, format!("{} can not be written, nothing is stored: {error}", path.display()))
     })?;
     let credentials = Arc::new(credentials);
-    let answer = if options.offline { None } else { ask(&credentials, options.rest.as_deref())? };
+    let answer = if options.offline { None } else { Some(ask(&credentials, options.rest.as_deref())?) };
     said(print_stored(&credentials, answer.as_ref(), &path, &stored, out))
 }
 
-/// Whether the venue takes them; None where it can not be reached within a time for which a person waits.
-fn ask(credentials: &Arc<Credentials>, base: Option<&str>) -> Result<Option<RestSaid>, Failure> {
+/// Whether the venue takes them, unless that can not be found out in a time for which a person waits.
+fn ask(credentials: &Arc<Credentials>, base: Option<&str>) -> Result<RestSaid, Failure> {
     const PATIENCE: Duration = Duration::from_secs(10);
     let rest = venue::ALL[0].rest;
     let base = base.unwrap_or(rest.url).trim_end_matches('/');
+    let unreachable = |why: &dyn fmt::Display| RestSaid::Unreachable(why.to_string());
     // A machine without roots asks nobody, and keeps credentials all the same.
-    let Ok(tls) = client_config(None) else { return Ok(None) };
+    let tls = match client_config(None) {
+        Ok(tls) => tls,
+        Err(error) => return Ok(unreachable(&error)),
+    };
     let desk = Desk::new(credentials.clone());
     let asking = async {
         let client = Client::new(Arc::new(Network::new(tls)), Clock::system(), Random::system());
         timeout(PATIENCE, client.permissions(rest, base, &desk)).await
     };
-    Ok(match block_on(asking)?.map(RestSaid::from) {
-        Ok(RestSaid::Unreachable(_)) | Err(_) => None,
-        Ok(said) => Some(said),
-    })
+    let late = format!("{base} gave no answer within {} s", PATIENCE.as_secs());
+    Ok(block_on(asking)?.map_or_else(|_| unreachable(&late), RestSaid::from))
 }
 
 fn print_stored(
@@ -126,6 +129,7 @@ fn print_stored(
             "warning     the venue takes them, and they may do more than view: to record, a key with View alone is safer"
         )?,
         Some(RestSaid::Took(_)) => writeln!(out, "checked     the venue takes them; they may view")?,
+        Some(RestSaid::Unreachable(why)) => writeln!(out, "not checked {why}")?,
         Some(refused) => writeln!(
             out,
             "warning     the venue refuses them, {refused}; a new key may take minutes; `tickerd doctor --credentials {name}` says why"

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::fs::{Access, access};
+use rustix::fs::{Access, CWD, RenameFlags, access, renameat_with};
 
 use super::Surroundings;
 use crate::auth::Secret;
@@ -141,11 +141,12 @@ impl Store {
     }
 }
 
-/// Writes a secret to `path`: 0600, whole or not at all, and on the disk when this returns.
+/// Writes a secret to `path`: 0600, whole or not at all, and on the disk when this returns. What is there already is only
+/// replaced where that is asked for.
 ///
 /// # Errors
-/// When the folder can not be made, or the file not be written.
-pub fn write(path: &Path, secret: &Secret) -> io::Result<()> {
+/// When the folder can not be made, the file not be written, or one is there.
+pub fn write(path: &Path, secret: &Secret, replace: bool) -> io::Result<()> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(io::ErrorKind::InvalidInput.into());
     };
@@ -157,11 +158,14 @@ pub fn write(path: &Path, secret: &Secret) -> io::Result<()> {
         file.write_all(secret.expose().as_bytes())?;
         file.write_all(b"\n")?;
         file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        File::open(folder)?.sync_all()
+        let flags = if replace { RenameFlags::empty() } else { RenameFlags::NOREPLACE };
+        Ok(renameat_with(CWD, &temporary, CWD, path, flags)?)
     })();
     if written.is_err() {
         let _ = fs::remove_file(&temporary);
+    } else if let Ok(folder) = File::open(folder) {
+        // Some file systems know no sync of a folder; the file is there all the same.
+        let _ = folder.sync_all();
     }
     written
 }
@@ -196,7 +200,7 @@ mod tests {
         }
         for folder in ["home/.config/tickerd/credstore", "etc/credstore", "given"] {
             let path = root.join(folder).join("tickerd-main");
-            write(&path, &Secret::new("s".to_owned())).expect("written");
+            write(&path, &Secret::new("s".to_owned()), false).expect("written");
             assert_eq!(store.find("main"), Some(path));
         }
         assert_eq!((store.list().len(), store.names()), (3, vec!["main".to_owned()]));
@@ -223,7 +227,7 @@ mod tests {
         let root = tempfile::tempdir().expect("a folder");
         let path = root.path().join("a/b/tickerd-main");
         for text in ["first", "second"] {
-            write(&path, &Secret::new(text.to_owned())).expect("written");
+            write(&path, &Secret::new(text.to_owned()), true).expect("written");
             assert_eq!(fs::read_to_string(&path).expect("reads"), format!("{text}\n"));
             assert_eq!(fs::metadata(&path).expect("is there").permissions().mode() & 0o777, 0o600);
         }

@@ -14,6 +14,7 @@ pub fn of_key_error(error: &KeyError) -> Finding {
         KeyError::Swapped | KeyError::NameAsSecret | KeyError::PrivateAsKey => M::Swapped,
         // The Exchange's secrets are base64 of 64 bytes: what looks like an Ed25519 key whose halves differ.
         KeyError::HalvesDiffer => M::OtherVenuesKey,
+        KeyError::Unprintable => M::StrayWhiteSpace,
         KeyError::Public => M::PublicKey,
         KeyError::PemAsHmac | KeyError::Foreign(_) => M::WrongAlgorithm,
         KeyError::Curve(_) => M::SignatureForm,
