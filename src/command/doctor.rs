@@ -26,7 +26,8 @@ use crate::{
     clock::Clock,
     config::{self, ChoiceError, Chosen, Config, ConfigError, Feed, Flags, Log, LogFormat, Origin, Surroundings},
     exit::{Failure, Status},
-    log, venue, verdict,
+    log, venue,
+    verdict::{self, Certainty, Mistake},
 };
 
 /// The longest message that is read: a subscribe to a thousand products is 12 kB.
@@ -50,12 +51,15 @@ pub fn run(cli: &Cli, typed: &cli::Doctor, around: &Surroundings, out: &mut impl
     log::start(Log { level: cli.level(Level::ERROR), format: LogFormat::Auto });
     let mut report = Report::default();
     let patient = admit(cli, typed, around, &mut report)?;
+    // What was asked about is answered first: that an HMAC key has expired must not hide what is wrong with the message.
+    if let Some(file) = &typed.message {
+        examine(file, patient.as_ref(), &mut report)?;
+    }
     if let Some(patient) = &patient {
         look(patient, around, &mut report);
     }
-    match (&typed.message, &patient) {
-        (Some(file), _) => examine(file, patient.as_ref(), &mut report)?,
-        (None, Some(patient)) if !typed.offline => {
+    match &patient {
+        Some(patient) if !typed.offline && typed.message.is_none() => {
             let examination = Examination::new(patient)?;
             if let Some(span) = typed.live {
                 return block_on(examination.live(span))?;
@@ -140,6 +144,12 @@ fn look(patient: &Patient, around: &Surroundings, report: &mut Report) {
             origin.secret_from
         );
         let mut findings = verdict::of_credentials(credentials, venue, Clock::system().unix());
+        // What Coinbase expired, a simulator on loopback takes yet: it says so itself.
+        if feed.is_some_and(|feed| feed.url.starts_with("ws://")) {
+            for finding in findings.iter_mut().filter(|finding| finding.mistake == Mistake::LegacyKey) {
+                finding.certainty = Certainty::Noted;
+            }
+        }
         findings.extend(verdict::allowed_ips(credentials.allowed_ips()));
         findings.extend(verdict::shadowed(credentials, &around.env));
         report.found("credentials", detail, findings);
