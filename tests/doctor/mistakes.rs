@@ -76,6 +76,9 @@ fn pairs() -> Vec<Case> {
         ("no key at all", pair(NAME, "hunter2hunter2"), M::BareBase64, Wrong),
         ("YOUR_KEY", pair("YOUR_KEY", "YOUR_SECRET"), M::Placeholder, Wrong),
         ("xxxx", pair(NAME, "xxxx"), M::Placeholder, Wrong),
+        ("null", pair(NAME, "null"), M::Placeholder, Wrong),
+        ("$SECRET", pair(NAME, "$SECRET"), M::Placeholder, Wrong),
+        ("YOUR_ORG", pair("organizations/YOUR_ORG/apiKeys/YOUR_KEY", &good), M::Placeholder, Wrong),
         ("a blank", pair(" ", " "), M::Placeholder, Wrong),
     ]
 }
@@ -98,6 +101,20 @@ fn subscribes() -> Vec<Case> {
             "signed with the key",
             of(subscribe(&hex::encode(mac(KEY.as_bytes(), prehash.as_bytes())))),
             M::Swapped,
+            Wrong,
+        ),
+        ("YOUR_API_KEY", of(with(good.clone(), "api_key", "YOUR_API_KEY")), M::Placeholder, Wrong),
+        ("no type", of(json!({ "channel": "level2", "product_ids": ["BTC-USD"] })), M::ChannelsPlural, Wrong),
+        (
+            "product_ids that is a text",
+            of(json!({ "type": "subscribe", "channel": "level2", "product_ids": "BTC-USD" })),
+            M::ProductSpelling,
+            Wrong,
+        ),
+        (
+            "REST's headers in a message",
+            of(json!({ "type": "subscribe", "channel": "level2", "CB-ACCESS-KEY": KEY })),
+            M::OtherRecipe,
             Wrong,
         ),
         ("another key", of(with(good.clone(), "api_key", "AbCdEfGh12345678")), M::Swapped, Wrong),
@@ -203,6 +220,7 @@ fn requests() -> Vec<Case> {
         ),
         ("the host signed", of(&line, &format!("GEThttps://api.coinbase.com{PATH}")), M::Uri, Wrong),
         ("the WebSocket's recipe", of(&line, "heartbeats"), M::OtherRecipe, Wrong),
+        ("the WebSocket's recipe with products", of(&line, "level2BTC-USD,ETH-USD"), M::OtherRecipe, Wrong),
         ("the Exchange's recipe", of(&line, "GET/users/self/verify"), M::OtherRecipe, Wrong),
         ("the body left out", post(""), M::Prehash, Wrong),
         ("the body with other blanks", post(r#"{"product_id": "BTC-USD", "side": "BUY"}"#), M::Prehash, Wrong),
