@@ -178,13 +178,18 @@ fn examine(file: &Path, patient: Option<&Patient>, report: &mut Report) -> Resul
 }
 
 fn read(file: &Path) -> io::Result<String> {
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     if file == Path::new("-") {
-        io::stdin().lock().take(LONGEST_MESSAGE).read_to_string(&mut text)?;
+        io::stdin().lock().take(LONGEST_MESSAGE).read_to_end(&mut bytes)?;
     } else {
-        fs::File::open(file)?.take(LONGEST_MESSAGE).read_to_string(&mut text)?;
+        fs::File::open(file)?.take(LONGEST_MESSAGE).read_to_end(&mut bytes)?;
     }
-    Ok(text)
+    // PowerShell's `>` writes UTF-16, and says so with its first two bytes.
+    if let Some(wide) = bytes.strip_prefix(&[0xff, 0xfe]) {
+        let units: Vec<_> = wide.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
+        return String::from_utf16(&units).map_err(io::Error::other);
+    }
+    String::from_utf8(bytes).map_err(|_| io::Error::other("it is no text in UTF-8"))
 }
 
 fn uses(feed: &Feed, credentials: &Arc<Credentials>) -> bool {

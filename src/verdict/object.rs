@@ -30,11 +30,10 @@ fn closing(text: &str) -> Option<usize> {
         match (quote, c) {
             (Some(_), '\\') => drop(rest.next()),
             (Some(open), c) if c == open => quote = None,
-            (Some(_), _) => {}
             (None, '\'' | '"' | '`') => quote = Some(c),
             (None, '{' | '[') => depth += 1,
             (None, '}' | ']') => depth = depth.checked_sub(1)?,
-            (None, _) => {}
+            _ => {}
         }
         if depth == 0 {
             return Some(at + c.len_utf8());
@@ -87,7 +86,7 @@ fn json_of_python(text: &str) -> String {
                     ("None" | "undefined", _) => json.push_str("null"),
                     ("True", _) => json.push_str("true"),
                     ("False", _) => json.push_str("false"),
-                    (_, Some(':')) => json.push_str(&format!("\"{word}\"")),
+                    (_, Some(':')) => json.extend(["\"", &*word, "\""]),
                     _ => json.push_str(&word),
                 }
             }

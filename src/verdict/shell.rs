@@ -1,4 +1,4 @@
-//! Commands that people paste, curl's and HTTPie's, read as far as they say what was asked and how it was proved.
+//! Commands that people paste, those of curl and `http`, read as far as they say what was asked and how it was proved.
 
 use super::paste::{Asked, header};
 

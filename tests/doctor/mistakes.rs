@@ -104,19 +104,6 @@ fn subscribes() -> Vec<Case> {
             Wrong,
         ),
         ("YOUR_API_KEY", of(with(good.clone(), "api_key", "YOUR_API_KEY")), M::Placeholder, Wrong),
-        ("no type", of(json!({ "channel": "level2", "product_ids": ["BTC-USD"] })), M::ChannelsPlural, Wrong),
-        (
-            "product_ids that is a text",
-            of(json!({ "type": "subscribe", "channel": "level2", "product_ids": "BTC-USD" })),
-            M::ProductSpelling,
-            Wrong,
-        ),
-        (
-            "REST's headers in a message",
-            of(json!({ "type": "subscribe", "channel": "level2", "CB-ACCESS-KEY": KEY })),
-            M::OtherRecipe,
-            Wrong,
-        ),
         ("another key", of(with(good.clone(), "api_key", "AbCdEfGh12345678")), M::Swapped, Wrong),
         ("a passphrase", of(with(good.clone(), "passphrase", "x")), M::OtherVenuesKey, Wrong),
         ("the Exchange's field", of(with(good.clone(), "key", KEY)), M::OtherVenuesKey, Wrong),
@@ -184,6 +171,26 @@ fn subscribes() -> Vec<Case> {
         ("path in a WebSocket signature", of(signed("GET/api/v3/brokerage/accounts")), M::OtherRecipe, Wrong),
         ("the Exchange's recipe", of(signed("GET/users/self/verify")), M::OtherRecipe, Wrong),
         ("two schemes", of(with(good, "jwt", "")), M::BadToken, Wrong),
+    ]
+}
+
+/// Fields that are missing, misnamed or of another kind.
+fn fields() -> Vec<Case> {
+    let of = |message: Value| examine(&message.to_string(), &hmac_key());
+    vec![
+        ("no type", of(json!({ "channel": "level2", "product_ids": ["BTC-USD"] })), M::ChannelsPlural, Wrong),
+        (
+            "product_ids that is a text",
+            of(json!({ "type": "subscribe", "channel": "level2", "product_ids": "BTC-USD" })),
+            M::ProductSpelling,
+            Wrong,
+        ),
+        (
+            "REST's headers in a message",
+            of(json!({ "type": "subscribe", "channel": "level2", "CB-ACCESS-KEY": KEY })),
+            M::OtherRecipe,
+            Wrong,
+        ),
     ]
 }
 
@@ -340,7 +347,7 @@ fn spellings() -> Vec<Case> {
 
 #[test]
 fn each_mistake_is_named_first() {
-    let cases = [pairs(), subscribes(), requests(), tokens(), refusals(), spellings()].concat();
+    let cases = [pairs(), subscribes(), fields(), requests(), tokens(), refusals(), spellings()].concat();
     let mut wrong = Vec::new();
     for (case, found, mistake, certainty) in &cases {
         if found.first().is_none_or(|first| (first.mistake, first.certainty) != (*mistake, *certainty)) {
