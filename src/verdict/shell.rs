@@ -13,7 +13,7 @@ pub(super) fn command(text: &str) -> Option<Command> {
         let rest = &text[at..];
         let name = rest.split_whitespace().next()?;
         let found = match name {
-            "curl" | "curl.exe" => curl(words(rest)),
+            "curl" | "curl.exe" | "wget" => curl(words(rest)),
             "http" | "https" | "xh" => httpie(words(rest)),
             _ => return None,
         };
@@ -54,6 +54,11 @@ fn curl(words: Vec<String>) -> Command {
     let (mut body, mut gets): (Option<String>, bool) = (None, false);
     let mut rest = words.into_iter().skip(1);
     while let Some(word) = rest.next() {
+        // Word processors make dashes of hyphens.
+        let word = match word.strip_prefix('\u{2013}') {
+            Some(bare) => format!("-{bare}"),
+            None => word.strip_prefix('\u{2014}').map_or_else(|| word.clone(), |bare| format!("--{bare}")),
+        };
         let (option, value) = if let Some(long) = word.strip_prefix("--") {
             let (name, value) =
                 long.split_once('=').map_or((long, None), |(name, value)| (name, Some(value.to_owned())));
@@ -75,9 +80,9 @@ fn curl(words: Vec<String>) -> Command {
         match option.as_str() {
             "H" | "header" => headers.extend(header(&value)),
             "oauth2-bearer" => headers.push(("authorization".to_owned(), format!("Bearer {value}"))),
-            "X" | "request" => method = Some(value),
+            "X" | "request" | "method" => method = Some(value),
             "url" => target = Some(value),
-            "d" | "data" | "data-raw" | "data-binary" | "data-ascii" | "json" => {
+            "d" | "data" | "data-raw" | "data-binary" | "data-ascii" | "json" | "body-data" | "post-data" => {
                 body = Some(body.map_or_else(|| value.clone(), |body| format!("{body}&{value}")));
             }
             _ => {}
@@ -127,14 +132,25 @@ fn words(text: &str) -> Vec<String> {
     let mut rest = text.chars().peekable();
     while let Some(c) = rest.next() {
         match (quote, c) {
-            (Some(open), c) if c == open => quote = None,
-            (Some('\''), c) => word.push(c),
+            (Some('$'), '\'') => quote = None,
+            (Some('$'), '\\') => word.extend(rest.next().map(|next| match next {
+                'n' => '\n',
+                't' => '\t',
+                next => next,
+            })),
+            (Some(open), c) if c == open && open != '$' => quote = None,
+            (Some('\'' | '$'), c) => word.push(c),
             // Within double quotes the backslash is itself before most characters.
             (Some(_), '\\') if !matches!(rest.peek(), Some('"' | '\\' | '$' | '`' | '\n')) => word.push('\\'),
             (_, '\\') => word.extend(rest.next().filter(|next| *next != '\n')),
             // cmd.exe and PowerShell go on so.
             (None, '^' | '`') if rest.peek() == Some(&'\n') => drop(rest.next()),
+            (None, '$') if rest.peek() == Some(&'\'') => {
+                rest.next();
+                (quote, any) = (Some('$'), true);
+            }
             (None, '\'' | '"') => (quote, any) = (Some(c), true),
+            (None, '&') if word.is_empty() && !any => break,
             (None, '\n' | '|' | ';' | '<' | '>') => break,
             (None, c) if c.is_whitespace() => {
                 if any || !word.is_empty() {

@@ -164,6 +164,13 @@ fn bearer_is_read_in_any_case() {
     for bearer in ["Bearer", "bearer", "BEARER", "Bearer "] {
         assert_eq!(examine(&format!("GET {PATH}\nAuthorization: {bearer} {token}"), &key), [], "{bearer}");
     }
+    for command in [
+        format!("cd /tmp && curl -H $'Authorization: Bearer {token}' https://api.coinbase.com{PATH} && echo done"),
+        format!("curl \u{2013}H \u{2018}Authorization: Bearer {token}\u{2019} https://api.coinbase.com{PATH}"),
+        format!("wget --header='Authorization: Bearer {token}' https://api.coinbase.com{PATH}"),
+    ] {
+        assert_eq!(examine(&command, &key), [], "{command}");
+    }
     assert_eq!(examine(&format!("curl --oauth2-bearer {token} https://api.coinbase.com{PATH}"), &key), []);
 }
 
