@@ -264,16 +264,34 @@ fn is_name(text: &str) -> bool {
 }
 
 /// Whether it stands where a value was to be filled in.
-pub(super) fn is_placeholder(text: &str) -> bool {
+pub(crate) fn is_placeholder(text: &str) -> bool {
     /// How examples begin what their reader must replace, in letters alone.
     const BEGINNINGS: &[&str] = &["your", "changeme", "replaceme", "replacewith", "placeholder", "insert", "paste"];
-    let variable = ["<", "${", "$(", "{{", "%"].iter().any(|mark| text.starts_with(mark));
-    let named = ["organizations/{", "organizations/<", "apiKeys/{", "apiKeys/<"].iter().any(|part| text.contains(part));
+    /// What languages call nothing, and what examples call the thing itself, in letters alone.
+    const WORDS: &[&str] = &[
+        "none",
+        "null",
+        "nil",
+        "undefined",
+        "todo",
+        "apikey",
+        "apisecret",
+        "myapikey",
+        "myapisecret",
+        "apikeyhere",
+        "apisecrethere",
+    ];
+    let variable =
+        ["<", "$", "{{", "%", "process.env", "os.environ", "os.getenv"].iter().any(|mark| text.starts_with(mark));
+    let lower = text.to_ascii_lowercase();
+    let named = ["organizations/", "apikeys/"].iter().any(|part| {
+        lower.split(part).skip(1).any(|rest| ["{", "<", "xxx", "your", "..."].iter().any(|mark| rest.starts_with(mark)))
+    });
     let letters = || text.chars().filter(|c| c.is_alphanumeric()).map(|c| c.to_ascii_lowercase());
     // "xxxx", "***"; a single letter may be somebody's idea of a test.
     let same = letters().count() != 1 && letters().all(|c| letters().next() == Some(c));
     let begins = |beginning: &&str| letters().take(beginning.len()).eq(beginning.chars());
-    variable || named || same || BEGINNINGS.iter().any(begins)
+    variable || named || same || BEGINNINGS.iter().any(begins) || WORDS.iter().any(|word| letters().eq(word.chars()))
 }
 
 /// Whether it is so many ASCII letters and digits and nothing else.

@@ -26,7 +26,8 @@ use crate::{
     clock::Clock,
     config::{self, ChoiceError, Chosen, Config, ConfigError, Feed, Flags, Log, LogFormat, Origin, Surroundings},
     exit::{Failure, Status},
-    log, venue, verdict,
+    log, venue,
+    verdict::{self, Certainty, Mistake},
 };
 
 /// The longest message that is read: a subscribe to a thousand products is 12 kB.
@@ -50,12 +51,15 @@ pub fn run(cli: &Cli, typed: &cli::Doctor, around: &Surroundings, out: &mut impl
     log::start(Log { level: cli.level(Level::ERROR), format: LogFormat::Auto });
     let mut report = Report::default();
     let patient = admit(cli, typed, around, &mut report)?;
+    // What was asked about is answered first: that an HMAC key has expired must not hide what is wrong with the message.
+    if let Some(file) = &typed.message {
+        examine(file, patient.as_ref(), &mut report)?;
+    }
     if let Some(patient) = &patient {
         look(patient, around, &mut report);
     }
-    match (&typed.message, &patient) {
-        (Some(file), _) => examine(file, patient.as_ref(), &mut report)?,
-        (None, Some(patient)) if !typed.offline => {
+    match &patient {
+        Some(patient) if !typed.offline && typed.message.is_none() => {
             let examination = Examination::new(patient)?;
             if let Some(span) = typed.live {
                 return block_on(examination.live(span))?;
@@ -140,6 +144,12 @@ fn look(patient: &Patient, around: &Surroundings, report: &mut Report) {
             origin.secret_from
         );
         let mut findings = verdict::of_credentials(credentials, venue, Clock::system().unix());
+        // What Coinbase expired, a simulator on loopback takes yet: it says so itself.
+        if feed.is_some_and(|feed| feed.url.starts_with("ws://")) {
+            for finding in findings.iter_mut().filter(|finding| finding.mistake == Mistake::LegacyKey) {
+                finding.certainty = Certainty::Noted;
+            }
+        }
         findings.extend(verdict::allowed_ips(credentials.allowed_ips()));
         findings.extend(verdict::shadowed(credentials, &around.env));
         report.found("credentials", detail, findings);
@@ -168,13 +178,18 @@ fn examine(file: &Path, patient: Option<&Patient>, report: &mut Report) -> Resul
 }
 
 fn read(file: &Path) -> io::Result<String> {
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     if file == Path::new("-") {
-        io::stdin().lock().take(LONGEST_MESSAGE).read_to_string(&mut text)?;
+        io::stdin().lock().take(LONGEST_MESSAGE).read_to_end(&mut bytes)?;
     } else {
-        fs::File::open(file)?.take(LONGEST_MESSAGE).read_to_string(&mut text)?;
+        fs::File::open(file)?.take(LONGEST_MESSAGE).read_to_end(&mut bytes)?;
     }
-    Ok(text)
+    // PowerShell's `>` writes UTF-16, and says so with its first two bytes.
+    if let Some(wide) = bytes.strip_prefix(&[0xff, 0xfe]) {
+        let units: Vec<_> = wide.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
+        return String::from_utf16(&units).map_err(io::Error::other);
+    }
+    String::from_utf8(bytes).map_err(|_| io::Error::other("it is no text in UTF-8"))
 }
 
 fn uses(feed: &Feed, credentials: &Arc<Credentials>) -> bool {

@@ -142,7 +142,7 @@ fn of_signed(evidence: &Evidence<'_>) -> Vec<Finding> {
             let what = format!("REST refuses it as well, with 401 {words:?}");
             found.push(Finding::possible(
                 M::KeyState,
-                format!("{what}: the key is unknown, disabled, deleted or too new"),
+                format!("{what}: the key is unknown, disabled, deleted or too new, or the secret is another key's"),
             ));
             found.push(Finding::possible(M::AllowedIps, "the key is bound to other IP addresses than this machine's"));
         }
@@ -181,7 +181,7 @@ fn clock(scheme: Option<SchemeUsed>, offset: Offset) -> Finding {
     const BEFORE_MS: i64 = jwt::SKEW.cast_signed() * 1_000;
     /// ...until so long after.
     const AFTER_MS: i64 = (jwt::LIFE - jwt::SKEW).cast_signed() * 1_000;
-    let what = format!("this machine's clock is {offset} the venue's");
+    let what = format!("by the venue's clock, this machine's is {offset}");
     let (ahead, behind) = match scheme {
         Some(SchemeUsed::Hmac) => (HMAC_MS, HMAC_MS),
         _ => (BEFORE_MS, AFTER_MS),

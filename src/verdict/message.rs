@@ -9,7 +9,7 @@ use super::{
     token::{self, For},
 };
 use crate::{
-    auth::{Credentials, Signer},
+    auth::{Credentials, Signer, key},
     venue::{Product, Venue},
 };
 
@@ -79,6 +79,17 @@ impl Examination<'_> {
         if !channel.is_empty() {
             found.extend(of_channel(self.venue, channel));
         }
+        if !has("type") {
+            found.push(Finding::wrong(M::ChannelsPlural, "there is no `type`: it must be \"subscribe\""));
+        }
+        if has("product_id") || message.get("product_ids").is_some_and(|ids| !ids.is_array()) {
+            let what = "products are sent as a list, \"product_ids\": [\"BTC-USD\"]";
+            found.push(Finding::wrong(M::ProductSpelling, what));
+        }
+        if message.keys().any(|name| name.to_lowercase().starts_with("cb-access-")) {
+            let what = "there are REST's headers in the message: a WebSocket takes api_key, timestamp and signature";
+            found.push(Finding::wrong(M::OtherRecipe, what));
+        }
         let products: Vec<_> =
             message.get("product_ids").and_then(Value::as_array).into_iter().flatten().map(plain).collect();
         found.extend(products.iter().filter_map(|id| Product::parse(id).err()).map(|misspelt| of_product(&misspelt)));
@@ -118,7 +129,9 @@ impl Examination<'_> {
         }
         let signature = of("cb-access-sign").or_else(|| of("cb-access-signature"));
         if let Some(authorization) = of("authorization") {
-            let token = authorization.strip_prefix("Bearer ");
+            // HTTP's schemes are the same in any case of their letters.
+            let bearer = authorization.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer"));
+            let token = bearer.map(|(_, token)| token);
             if token.is_none() {
                 found.push(Finding::wrong(M::BadToken, "Authorization must be the word Bearer, a blank and the token"));
             }
@@ -167,6 +180,12 @@ impl Examination<'_> {
                 let what =
                     format!("the secret is sent as the key, for everybody to read: make a new one; the key is {key}");
                 found.push(Finding::wrong(M::Swapped, what));
+            }
+            (Some(sent), _) if key::is_placeholder(sent) => {
+                found.push(Finding::wrong(
+                    M::Placeholder,
+                    "the key that is sent is a placeholder that was never filled in",
+                ));
             }
             (Some(sent), Some((key, _))) if sent.trim() == key && sent != key => {
                 found.push(Finding::wrong(M::StrayWhiteSpace, "there is white space around the key"));

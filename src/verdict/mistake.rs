@@ -119,7 +119,7 @@ const TABLE: [Row; 35] = [
     row(M::ChannelName, "the venue has no channel of that name",
         "it says \"authentication failure\" of channels that it does not know",
         "subscribe by the names that the documentation has: heartbeats, level2, market_trades, …"),
-    row(M::ChannelsPlural, "`channels` in place of `channel`, or the other way round",
+    row(M::ChannelsPlural, "`channels` in place of `channel`, or another field missing or misnamed",
         "Advanced Trade takes one channel a message, the Exchange a list of them",
         "send \"channel\": \"level2\" to Advanced Trade, one message for each channel"),
     row(M::PrivateChannel, "a private channel without credentials, or a channel on the wrong host",

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use super::{object, shell};
+
 /// What was made out of a pasted text. It holds signatures, so it has no `Debug`.
 pub(super) enum Pasted {
     /// A message for a WebSocket.
@@ -38,81 +40,98 @@ impl std::error::Error for NotAMessage {}
 const METHODS: &[&str] = &["GET", "POST", "PUT", "DELETE", "PATCH"];
 
 pub(super) fn read(text: &str) -> Result<Pasted, NotAMessage> {
+    let text = straight(text);
     let text = text.trim();
-    let found = if text.starts_with("curl") { curl(text) } else { None };
-    found.or_else(|| object(text, None)).or_else(|| lines(text)).ok_or(NotAMessage)
+    let command = || shell::command(text).map(|(headers, asked)| Pasted::Headers(headers, asked));
+    // A log may hold the JSON as a text of JSON.
+    let unescaped = || objects(&text.replace("\\\"", "\"").replace("\\\\", "\\"));
+    command().or_else(|| objects(text)).or_else(|| lines(text)).or_else(unescaped).ok_or(NotAMessage)
 }
 
-/// A JSON object or a Python dict, with whatever stands before and behind its braces (`headers = {…}`).
-fn object(text: &str, asked: Option<Asked>) -> Option<Pasted> {
-    let text = text.get(text.find('{')?..=text.rfind('}')?)?;
-    let object: Map<String, Value> =
-        serde_json::from_str(text).or_else(|_| serde_json::from_str(&json_of_python(text))).ok()?;
-    let headers: Vec<_> = object.iter().filter(|(name, _)| is_header(name)).collect();
-    if !headers.is_empty() {
-        let headers = headers.into_iter().map(|(name, value)| (name.to_lowercase(), plain(value))).collect();
-        return Some(Pasted::Headers(headers, asked));
-    }
-    let known = ["type", "channel", "channels", "product_ids", "jwt", "api_key", "signature"];
-    known.iter().any(|name| object.contains_key(*name)).then_some(Pasted::Subscribe(object))
+/// Without what word processors, forums and Windows do to quotes, blanks and line ends.
+fn straight(text: &str) -> String {
+    let text = text.replace("\r\n", "\n");
+    let straight = text.chars().filter(|c| !matches!(c, '\u{feff}' | '\u{200b}')).map(|c| match c {
+        '\u{201c}' | '\u{201d}' | '\u{201e}' | '\u{ab}' | '\u{bb}' => '"',
+        '\u{2018}' | '\u{2019}' | '\u{201a}' => '\'',
+        '\u{a0}' => ' ',
+        c => c,
+    });
+    straight.collect()
 }
 
-/// Python's quotes and names as JSON's. `b'…'` becomes text with its mark, which is what it is signed and sent as.
-fn json_of_python(text: &str) -> String {
-    let text = text.replace("None", "null").replace("True", "true").replace("False", "false");
-    let mut json = String::with_capacity(text.len());
-    let (mut open, mut bytes) = (None, false);
-    let mut rest = text.chars().peekable();
-    while let Some(c) = rest.next() {
-        match (open, c) {
-            (None, 'b') if matches!(rest.peek(), Some('\'' | '"')) => bytes = true,
-            (None, '\'' | '"') => {
-                open = Some(c);
-                json.push_str(if bytes { "\"b'" } else { "\"" });
-            }
-            (Some(quote), c) if c == quote => {
-                open = None;
-                json.push_str(if bytes { "'\"" } else { "\"" });
-                bytes = false;
-            }
-            (Some(_), '"') => json.push_str("\\\""),
-            (Some(_), '\\') => {
-                json.push('\\');
-                json.extend(rest.next());
-            }
-            (None, ',') => {
-                // Python allows a comma behind the last.
-                let next = rest.clone().find(|c| !c.is_whitespace());
-                if !matches!(next, Some('}' | ']')) {
-                    json.push(',');
-                }
-            }
-            (_, c) => json.push(c),
+/// The first object that is a subscribe or a set of headers, with whatever stands around it (`headers = {…}`).
+fn objects(text: &str) -> Option<Pasted> {
+    let all = object::all(text);
+    for (object, end) in &all {
+        if object.contains_key("channel") || object.contains_key("channels") {
+            return Some(Pasted::Subscribe(object.clone()));
+        }
+        let headers: Vec<_> = object.iter().filter(|(name, _)| is_header(name)).collect();
+        if !headers.is_empty() {
+            let headers = headers.into_iter().map(|(name, value)| (name.to_lowercase(), plain(value))).collect();
+            return Some(Pasted::Headers(headers, around(text, *end, &all)));
         }
     }
-    json
+    if text.lines().any(|line| header(line).is_some()) {
+        return None;
+    }
+    let known = ["type", "product_ids", "jwt", "api_key", "signature"];
+    let subscribe = all.into_iter().find(|(object, _)| known.iter().any(|name| object.contains_key(*name)));
+    subscribe.map(|(object, _)| Pasted::Subscribe(object))
 }
 
-/// `Name: value` a line, under the first line of the request; a body stands behind an empty line.
-fn lines(text: &str) -> Option<Pasted> {
-    let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
-    let asked = request_line(first);
-    let head = if asked.is_some() { rest } else { text };
-    if asked.is_some()
-        && let Some(found @ Pasted::Headers(..)) = object(head, asked.clone())
-    {
-        return Some(found);
+/// The request that stands around an object of headers: its first line above and its body below, or the call of a library
+/// (`requests.get('https://…')`, `fetch("https://…", {"method": "POST"})`). None where it is not wholly told.
+fn around(text: &str, end: usize, objects: &[object::Found]) -> Option<Asked> {
+    if let Some(asked) = text.lines().find_map(request_line) {
+        return Some(Asked { body: text[end..].trim().to_owned(), ..asked });
     }
-    let head = head.replace("\r\n", "\n");
-    let (head, body) = head.trim_start().split_once("\n\n").map_or((&*head, ""), |(head, body)| (head, body.trim()));
-    let headers: Vec<_> = head.lines().filter_map(header).collect();
-    let asked = asked.map(|asked| Asked { body: body.to_owned(), ..asked });
+    let scheme = text.find("https://")?;
+    let target = text[scheme..].split(['\'', '"', '`', ' ', ',', '\n']).next()?;
+    let option = |name: &str| objects.iter().find_map(|(object, _)| object.get(name));
+    let lower = text.to_lowercase();
+    let calls = |method: &&&str| {
+        let method = method.to_lowercase();
+        [".{}(", "\"{}\"", "'{}'"].iter().any(|call| lower.contains(&call.replace("{}", &method)))
+    };
+    let method = option("method").map(plain).or_else(|| Some((*METHODS.iter().find(calls)?).to_owned()));
+    let body = option("body").map(plain).or_else(|| quoted(text.split_once("data=")?.1));
+    let method = method.unwrap_or_else(|| "GET".to_owned());
+    // A body that is not shown was signed all the same.
+    let whole = body.is_some() || matches!(&*method.to_uppercase(), "GET" | "DELETE");
+    whole.then(|| Asked { method, target: target.to_owned(), body: body.unwrap_or_default() })
+}
+
+/// What stands in the quotes that the text begins with.
+fn quoted(text: &str) -> Option<String> {
+    let quote = text.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
+    text[1..].split_once(quote).map(|(inner, _)| inner.to_owned())
+}
+
+/// `Name: value` a line, under the first line of the request; a body stands behind an empty line. `curl -v` marks what it
+/// sends with `>`, and what comes back with `<`.
+fn lines(text: &str) -> Option<Pasted> {
+    let sent: Vec<_> = text
+        .lines()
+        .filter(|line| !line.starts_with(['<', '*']))
+        .map(|line| line.strip_prefix("> ").unwrap_or(line).trim_end())
+        .collect();
+    let headers: Vec<_> = sent.iter().filter_map(|line| header(line)).collect();
+    let asked = sent.iter().position(|line| request_line(line).is_some()).and_then(|at| {
+        let last = sent.iter().rposition(|line| header(line).is_some())?.max(at);
+        let empty =
+            sent[last..].iter().position(|line| matches!(*line, "" | ">")).map_or(sent.len(), |empty| last + empty);
+        let body = sent[empty..].iter().skip(1).copied().collect::<Vec<_>>().join("\n").trim().to_owned();
+        request_line(sent[at]).map(|asked| Asked { body, ..asked })
+    });
     (!headers.is_empty()).then_some(Pasted::Headers(headers, asked))
 }
 
 fn request_line(line: &str) -> Option<Asked> {
-    let mut words = line.split_whitespace();
-    let (method, target) = (words.next()?, words.next()?);
+    let line = line.trim_start_matches(['>', ' ']);
+    let (method, rest) = line.split_once(char::is_whitespace)?;
+    let target = rest.split_whitespace().next()?;
     METHODS.contains(&&*method.to_uppercase()).then(|| Asked {
         method: method.to_owned(),
         target: target.to_owned(),
@@ -120,7 +139,7 @@ fn request_line(line: &str) -> Option<Asked> {
     })
 }
 
-fn header(line: &str) -> Option<(String, String)> {
+pub(super) fn header(line: &str) -> Option<(String, String)> {
     let quotes = |c: char| c.is_whitespace() || matches!(c, '"' | ',');
     let (name, value) = line.split_once(':')?;
     let name = name.trim_matches(|c| quotes(c) || c == '\'').trim_start_matches('>').trim();
@@ -130,54 +149,6 @@ fn header(line: &str) -> Option<(String, String)> {
 fn is_header(name: &str) -> bool {
     let name = name.to_lowercase();
     name.starts_with("cb-access-") || name == "authorization"
-}
-
-fn curl(text: &str) -> Option<Pasted> {
-    let words = words(text);
-    let (mut headers, mut method, mut target, mut body) = (Vec::new(), None, None, String::new());
-    let mut rest = words.into_iter().skip(1);
-    while let Some(word) = rest.next() {
-        match word.as_str() {
-            "-H" | "--header" => headers.extend(rest.next().as_deref().and_then(header)),
-            "-X" | "--request" => method = rest.next(),
-            "-d" | "--data" | "--data-raw" | "--data-binary" | "--json" => body = rest.next().unwrap_or_default(),
-            "--url" => target = rest.next(),
-            "-o" | "-u" | "-A" | "-m" | "--max-time" | "--output" => drop(rest.next()),
-            _ if word.starts_with('-') => {}
-            _ => target = Some(word),
-        }
-    }
-    let asked = target.map(|target| Asked {
-        method: method.unwrap_or_else(|| if body.is_empty() { "GET" } else { "POST" }.to_owned()),
-        target,
-        body,
-    });
-    (!headers.is_empty()).then_some(Pasted::Headers(headers, asked))
-}
-
-/// Splits as a shell does, as far as commands that people paste go.
-fn words(text: &str) -> Vec<String> {
-    let (mut words, mut word, mut quote, mut any) = (Vec::new(), String::new(), None, false);
-    let mut rest = text.chars();
-    while let Some(c) = rest.next() {
-        match (quote, c) {
-            (Some(open), c) if c == open => quote = None,
-            (Some('\''), c) => word.push(c),
-            (_, '\\') => word.extend(rest.next().filter(|next| *next != '\n')),
-            (None, '\'' | '"') => (quote, any) = (Some(c), true),
-            (None, c) if c.is_whitespace() => {
-                if any || !word.is_empty() {
-                    words.push(std::mem::take(&mut word));
-                }
-                any = false;
-            }
-            (_, c) => word.push(c),
-        }
-    }
-    if any || !word.is_empty() {
-        words.push(word);
-    }
-    words
 }
 
 /// A value as the text that it is sent as.

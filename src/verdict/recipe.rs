@@ -339,8 +339,11 @@ pub(super) fn of_request(venue: &Venue, asked: &Asked) -> Vec<Way<Contents>> {
     ));
     ways.push(slip(Contents::after(format!("{path}{method}")), M::Prehash, "the path is signed before the method"));
     for channel in venue.channels {
-        let what = "it is signed by the WebSocket's recipe (channel), and REST signs method and path";
-        ways.push(slip(Contents::after(channel.name.to_owned()), M::OtherRecipe, what));
+        let what = "it is signed by the WebSocket's recipe (channel and products), and REST signs method and path";
+        // Which products, a request does not tell: those of the documentation's examples are tried.
+        for products in ["", "BTC-USD", "ETH-USD", "BTC-USD,ETH-USD", "ETH-USD,BTC-USD", "ETH-USD,ETH-EUR"] {
+            ways.push(slip(Contents::after(format!("{}{products}", channel.name)), M::OtherRecipe, what));
+        }
     }
     ways
 }

@@ -85,6 +85,95 @@ fn what_is_right_is_not_found() {
     assert_eq!(verdict::allowed_ips::<&str>(&[]), None);
 }
 
+/// Whatever a shell, a log, a word processor or a library put around it, a good one is good and a bad one is found.
+#[test]
+fn what_stands_around_a_message_changes_nothing() {
+    let key = hmac_key();
+    for (good, subscribe) in [(true, signed("level2ETH-USD,BTC-USD")), (false, signed("level2ETH-USDBTC-USD"))] {
+        let json = subscribe.to_string();
+        for text in [
+            format!("$ wscat -c wss://x\n> {json}\n< {{\"type\":\"error\",\"message\":\"authentication failure\"}}\n"),
+            format!("DEBUG {{}} send: {json} {{\"took\": 3}}"),
+            format!("\u{feff}```json\r\n{json}\r\n```"),
+            serde_json::Value::String(json.clone()).to_string(),
+            json.split('"')
+                .enumerate()
+                .map(|(i, part)| {
+                    if i == 0 {
+                        part.to_owned()
+                    } else {
+                        format!("{}{part}", if i % 2 == 1 { '\u{201c}' } else { '\u{201d}' })
+                    }
+                })
+                .collect(),
+            format!(
+                "ws.send(JSON.stringify({}))",
+                json.replace("\"channel\":", "channel: ").replace("\"type\":", "type: ")
+            ),
+            format!("ws.send(json.dumps({}))", json.replace('"', "'")),
+        ] {
+            let found = examine(&text, &key);
+            assert_eq!(!verdict::is_refusal(&found), good, "{text}: {found:#?}");
+        }
+    }
+    let url = "https://api.coinbase.com/api/v3/brokerage/orders";
+    let body = r#"{"a": "x, y: z"}"#;
+    for (good, body_signed) in [(true, body), (false, "")] {
+        let signature = hex_of(&format!("{NOW}POST/api/v3/brokerage/orders{body_signed}"));
+        let headers =
+            [("CB-ACCESS-KEY", KEY), ("CB-ACCESS-SIGN", &*signature), ("CB-ACCESS-TIMESTAMP", &NOW.to_string())];
+        let each =
+            |form: &dyn Fn(&str, &str) -> String, by: &str| headers.map(|(name, value)| form(name, value)).join(by);
+        let dict = each(&|name, value| format!("'{name}': '{value}'"), ", ");
+        for text in [
+            format!(
+                "me@host:~$ curl --request=POST --url={url} {} --data='{body}'\n{{\"error\":\"unauthorized\"}}",
+                each(&|n, v| format!("--header='{n}: {v}'"), " ")
+            ),
+            format!("sudo curl -sSXPOST {} \"{url}\" -d'{body}' | jq .", each(&|n, v| format!("-H\"{n}: {v}\""), " ")),
+            format!(
+                "PS C:\\> curl.exe -v \"{url}\" ^\r\n {} ^\r\n -d \"{}\"",
+                each(&|n, v| format!("-H \"{n}: {v}\""), " ^\r\n "),
+                body.replace('"', "\\\"")
+            ),
+            format!("http --raw '{body}' POST {url} {}", each(&|n, v| format!("{n}:{v}"), " ")),
+            format!("requests.post('{url}', headers={{{dict}}}, data='{body}')"),
+            format!(
+                "fetch(\"{url}\", {{method: \"POST\", headers: {{{dict}}}, body: {}}})",
+                serde_json::Value::from(body)
+            ),
+            format!("POST {url}\n{{{dict}}}\n\n{body}"),
+            format!(
+                "> POST /api/v3/brokerage/orders HTTP/2\n{}\n>\n{body}\n< HTTP/2 401",
+                each(&|n, v| format!("> {n}: {v}"), "\n")
+            ),
+        ] {
+            let found = examine(&text, &key);
+            assert_eq!(!verdict::is_refusal(&found), good, "{text}: {found:#?}");
+            assert!(found.iter().all(|finding| finding.certainty != Certainty::Noted), "{text}: {found:#?}");
+        }
+    }
+}
+
+/// HTTP's schemes have no case: a good token was called none for `bearer`.
+#[test]
+fn bearer_is_read_in_any_case() {
+    let (der, key) = ec_key();
+    let uri = with(claims(), "uri", format!("GET api.coinbase.com{PATH}"));
+    let token = token(&der, &header(), &uri);
+    for bearer in ["Bearer", "bearer", "BEARER", "Bearer "] {
+        assert_eq!(examine(&format!("GET {PATH}\nAuthorization: {bearer} {token}"), &key), [], "{bearer}");
+    }
+    for command in [
+        format!("cd /tmp && curl -H $'Authorization: Bearer {token}' https://api.coinbase.com{PATH} && echo done"),
+        format!("curl \u{2013}H \u{2018}Authorization: Bearer {token}\u{2019} https://api.coinbase.com{PATH}"),
+        format!("wget --header='Authorization: Bearer {token}' https://api.coinbase.com{PATH}"),
+    ] {
+        assert_eq!(examine(&command, &key), [], "{command}");
+    }
+    assert_eq!(examine(&format!("curl --oauth2-bearer {token} https://api.coinbase.com{PATH}"), &key), []);
+}
+
 #[test]
 fn what_is_no_message_is_said_to_be_none() {
     for text in ["", "hello", "{}", "[]", "curl https://example.com", "{\"a\":1}", "GET /", "{", "}{", "curl -H"] {

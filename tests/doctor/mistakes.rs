@@ -76,6 +76,9 @@ fn pairs() -> Vec<Case> {
         ("no key at all", pair(NAME, "hunter2hunter2"), M::BareBase64, Wrong),
         ("YOUR_KEY", pair("YOUR_KEY", "YOUR_SECRET"), M::Placeholder, Wrong),
         ("xxxx", pair(NAME, "xxxx"), M::Placeholder, Wrong),
+        ("null", pair(NAME, "null"), M::Placeholder, Wrong),
+        ("$SECRET", pair(NAME, "$SECRET"), M::Placeholder, Wrong),
+        ("YOUR_ORG", pair("organizations/YOUR_ORG/apiKeys/YOUR_KEY", &good), M::Placeholder, Wrong),
         ("a blank", pair(" ", " "), M::Placeholder, Wrong),
     ]
 }
@@ -100,6 +103,7 @@ fn subscribes() -> Vec<Case> {
             M::Swapped,
             Wrong,
         ),
+        ("YOUR_API_KEY", of(with(good.clone(), "api_key", "YOUR_API_KEY")), M::Placeholder, Wrong),
         ("another key", of(with(good.clone(), "api_key", "AbCdEfGh12345678")), M::Swapped, Wrong),
         ("a passphrase", of(with(good.clone(), "passphrase", "x")), M::OtherVenuesKey, Wrong),
         ("the Exchange's field", of(with(good.clone(), "key", KEY)), M::OtherVenuesKey, Wrong),
@@ -170,6 +174,26 @@ fn subscribes() -> Vec<Case> {
     ]
 }
 
+/// Fields that are missing, misnamed or of another kind.
+fn fields() -> Vec<Case> {
+    let of = |message: Value| examine(&message.to_string(), &hmac_key());
+    vec![
+        ("no type", of(json!({ "channel": "level2", "product_ids": ["BTC-USD"] })), M::ChannelsPlural, Wrong),
+        (
+            "product_ids that is a text",
+            of(json!({ "type": "subscribe", "channel": "level2", "product_ids": "BTC-USD" })),
+            M::ProductSpelling,
+            Wrong,
+        ),
+        (
+            "REST's headers in a message",
+            of(json!({ "type": "subscribe", "channel": "level2", "CB-ACCESS-KEY": KEY })),
+            M::OtherRecipe,
+            Wrong,
+        ),
+    ]
+}
+
 fn requests() -> Vec<Case> {
     let key = hmac_key();
     let line = format!("GET {PATH}?limit=1");
@@ -203,6 +227,7 @@ fn requests() -> Vec<Case> {
         ),
         ("the host signed", of(&line, &format!("GEThttps://api.coinbase.com{PATH}")), M::Uri, Wrong),
         ("the WebSocket's recipe", of(&line, "heartbeats"), M::OtherRecipe, Wrong),
+        ("the WebSocket's recipe with products", of(&line, "level2BTC-USD,ETH-USD"), M::OtherRecipe, Wrong),
         ("the Exchange's recipe", of(&line, "GET/users/self/verify"), M::OtherRecipe, Wrong),
         ("the body left out", post(""), M::Prehash, Wrong),
         ("the body with other blanks", post(r#"{"product_id": "BTC-USD", "side": "BUY"}"#), M::Prehash, Wrong),
@@ -322,7 +347,7 @@ fn spellings() -> Vec<Case> {
 
 #[test]
 fn each_mistake_is_named_first() {
-    let cases = [pairs(), subscribes(), requests(), tokens(), refusals(), spellings()].concat();
+    let cases = [pairs(), subscribes(), fields(), requests(), tokens(), refusals(), spellings()].concat();
     let mut wrong = Vec::new();
     for (case, found, mistake, certainty) in &cases {
         if found.first().is_none_or(|first| (first.mistake, first.certainty) != (*mistake, *certainty)) {

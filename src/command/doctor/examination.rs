@@ -157,7 +157,7 @@ impl<'a> Examination<'a> {
                     taken.push(name);
                 }
                 Answer::Refused(words) => {
-                    let mut findings = self.causes(feed, subscribe, desk, &words);
+                    let mut findings = Self::causes(feed, subscribe, desk, &words);
                     let mut what = format!("{name} is refused: {words:?}");
                     // A channel that is taken without a signature is known to the venue: it is the credentials.
                     let public = subscribe.channels.iter().all(|channel| !channel.private);
@@ -195,7 +195,7 @@ impl<'a> Examination<'a> {
         }
     }
 
-    fn causes(&self, feed: &Feed, subscribe: &Subscribe, desk: Option<&Arc<Desk>>, words: &str) -> Vec<Finding> {
+    fn causes(feed: &Feed, subscribe: &Subscribe, desk: Option<&Arc<Desk>>, words: &str) -> Vec<Finding> {
         let rest = desk.and_then(|desk| desk.known(|known| known.rest.clone()));
         verdict::causes(&Evidence {
             venue: feed.venue,

@@ -133,11 +133,15 @@ impl Report {
         out.flush()
     }
 
-    /// Certain ones first, else in the order in which they were found, each once.
+    /// Certain ones first, else in the order in which they were found, each once; what is but possible is named as its
+    /// evidence first had it.
     fn findings(&self) -> Vec<&Finding> {
         let mut all: Vec<&Finding> = Vec::new();
         for finding in self.checks.iter().flat_map(|check| &check.findings) {
-            if !all.iter().any(|known| known.mistake == finding.mistake && known.what == finding.what) {
+            if !all.iter().any(|known| {
+                known.mistake == finding.mistake
+                    && (known.what == finding.what || finding.certainty == Certainty::Possible)
+            }) {
                 all.push(finding);
             }
         }
