@@ -15,7 +15,7 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 use crate::{
     cli::{Cli, Command},
-    config::{self, Config, Surroundings},
+    config::{self, ChoiceError, Config, Surroundings},
     exit::{Failure, Status},
 };
 
@@ -43,6 +43,19 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
 /// The configuration that the command line, the environment and a file make together.
 fn load(cli: &Cli) -> Result<Config, Failure> {
     config::load(&cli.flags(), &surroundings()?).map_err(|error| Failure::new(Status::Config, error))
+}
+
+/// Why a command that signs once can not: 78 where a file or a key is to blame, 64 where it is what was typed.
+fn no_credentials(error: ChoiceError) -> Failure {
+    let status = match error {
+        ChoiceError::Config(_) | ChoiceError::Unreadable(..) | ChoiceError::Key(..) => Status::Config,
+        ChoiceError::Unknown(_)
+        | ChoiceError::Unsigned(_)
+        | ChoiceError::Several(_)
+        | ChoiceError::Half(_)
+        | ChoiceError::Nothing(_) => Status::Usage,
+    };
+    Failure::new(status, error)
 }
 
 fn surroundings() -> Result<Surroundings, Failure> {

@@ -11,8 +11,8 @@ use crate::{
     auth::{Credentials, Ledger, Stamp},
     clock::Clock,
     random::Random,
-    venue::{Offset, Proof, Request, Rest, Subscribe, Venue},
-    verdict::{RestSaid, Standing},
+    venue::{Channel, Offset, Proof, Reason, Request, Rest, Subscribe, Venue},
+    verdict::{Evidence, RestSaid, SchemeUsed, Standing},
 };
 
 /// Signs with one set of credentials, for every connection that uses them.
@@ -138,11 +138,14 @@ impl Desk {
         note(&mut self.evidence.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// How far what is signed here is from the venue's clock, as far as known: nothing once a wrong clock is set right.
+    /// What is known of a refusal of what was signed here.
     #[must_use]
-    pub fn offset_left(&self) -> Option<Offset> {
-        let offset = self.known(|known| known.offset)?;
-        Some(if offset.is_notable() { Offset { ms: 0, ..offset } } else { offset })
+    pub fn evidence(&self, channel: Option<&'static Channel>, reason: Reason, confirmed: bool) -> Evidence {
+        let Known { offset, rest, .. } = self.known(|known| known.clone());
+        // A clock that is known to be wrong is set right in what is signed, and explains nothing any more.
+        let offset = offset.map(|offset| if offset.is_notable() { Offset { ms: 0, ..offset } } else { offset });
+        let signed = Some(SchemeUsed::of(&self.credentials));
+        Evidence { channel, reason, signed, confirmed, offset, rest }
     }
 
     /// One reading of the clock: since 1970, and as it is signed. Where ours is wrong the venue's counts.

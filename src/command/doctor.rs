@@ -4,27 +4,27 @@
 mod asking;
 mod examination;
 mod live;
+mod patient;
 mod report;
 
 use std::{
     fmt, fs,
     io::{self, IsTerminal, Read, Write},
-    path::{Path, PathBuf},
-    sync::Arc,
+    path::Path,
 };
 
 use tracing::Level;
 
 use self::{
     examination::Examination,
+    patient::{Admission, Patient, uses},
     report::{Outcome, Paint, Report},
 };
 use super::{block_on, keep_out_of_core_files, said};
 use crate::{
-    auth::Credentials,
     cli::{self, Cli},
     clock::Clock,
-    config::{self, ChoiceError, Chosen, Config, ConfigError, Feed, Flags, Log, LogFormat, Origin, Surroundings},
+    config::{Log, LogFormat, Surroundings},
     exit::{Failure, Status},
     log, venue,
     verdict::{self, Certainty, Mistake},
@@ -32,15 +32,6 @@ use crate::{
 
 /// The longest message that is read: a subscribe to a thousand products is 12 kB.
 const LONGEST_MESSAGE: u64 = 1 << 20;
-
-/// Who is examined: feeds, and the credentials that they sign with.
-struct Patient {
-    source: String,
-    feeds: Vec<Feed>,
-    credentials: Vec<Origin>,
-    ca_file: Option<PathBuf>,
-    warnings: Vec<String>,
-}
 
 /// Looks, asks, and tells.
 ///
@@ -50,80 +41,35 @@ pub fn run(cli: &Cli, typed: &cli::Doctor, around: &Surroundings, out: &mut impl
     keep_out_of_core_files();
     log::start(Log { level: cli.level(Level::ERROR), format: LogFormat::Auto });
     let mut report = Report::default();
-    let patient = admit(cli, typed, around, &mut report)?;
+    let admission = patient::admit(cli, typed, around, &mut report)?;
+    let patient = match &admission {
+        Admission::Patient(patient) => Some(patient),
+        Admission::Nobody | Admission::Wrong => None,
+    };
     // What was asked about is answered first: that an HMAC key has expired must not hide what is wrong with the message.
-    if let Some(file) = &typed.message {
-        examine(file, patient.as_ref(), &mut report)?;
+    if let (Some(file), Admission::Patient(_) | Admission::Nobody) = (&typed.message, &admission) {
+        examine(file, patient, &mut report)?;
     }
-    if let Some(patient) = &patient {
+    let mut reached = true;
+    if let Some(patient) = patient {
         look(patient, around, &mut report);
-    }
-    match &patient {
-        Some(patient) if !typed.offline && typed.message.is_none() => {
-            let examination = Examination::new(patient)?;
-            if let Some(span) = typed.live {
-                return block_on(examination.live(span))?;
-            }
-            block_on(examination.ask(&mut report))?;
+        let examination = Examination::new(patient)?;
+        match typed.live {
+            Some(span) if !report.is_ill() => return block_on(examination.live(span, out))?,
+            None if !typed.offline && typed.message.is_none() => reached = block_on(examination.ask(&mut report))?,
+            _ => {}
         }
-        _ => {}
     }
     let paint = Paint(io::stdout().is_terminal() && around.var("NO_COLOR").is_none());
     said(if typed.json { report.print_json(out) } else { report.print(paint, out) })?;
     // What is wrong has been said, in as many words as it takes.
     let ends = |status| Err(Failure { status, message: String::new() });
-    match &patient {
+    match admission {
         _ if report.is_ill() => ends(Status::Refused),
-        None if typed.message.is_none() => ends(Status::Config),
-        Some(_) if report.reached_nobody() => ends(Status::Unreachable),
-        _ => Ok(()),
+        Admission::Wrong => ends(Status::Config),
+        _ if !reached => ends(Status::Unreachable),
+        Admission::Patient(_) | Admission::Nobody => Ok(()),
     }
-}
-
-/// The configuration's feeds, or those of one name; else a pair of credentials with a feed made for it. None where what was
-/// typed is wrong: then that is what there is to tell.
-fn admit(
-    cli: &Cli,
-    typed: &cli::Doctor,
-    around: &Surroundings,
-    report: &mut Report,
-) -> Result<Option<Patient>, Failure> {
-    let cli::Which { credentials, feed, key_file } = &typed.which;
-    let unconfigured = key_file.is_some() || credentials.is_some();
-    if !unconfigured {
-        let flags = Flags { config: cli.config.clone(), feed: feed.clone(), ..Flags::default() };
-        match config::load(&flags, around) {
-            Ok(config) => return Ok(Some(Patient::from(config))),
-            Err(ConfigError::Nothing { .. }) => {}
-            Err(error) => return wrong(error, report),
-        }
-    }
-    let chosen = match config::choose(&typed.which.choice(cli.config.clone()), around) {
-        Ok(chosen) => chosen,
-        Err(ChoiceError::Config(error)) => return wrong(error, report),
-        Err(ChoiceError::Key(from, error)) => {
-            report.found("credentials", format!("from {from}: {error}"), vec![verdict::of_key_error(&error)]);
-            return Ok(None);
-        }
-        // A message alone can be looked at too.
-        Err(ChoiceError::Nothing(_)) if typed.message.is_some() => return Ok(None),
-        Err(error @ ChoiceError::Unreadable(..)) => return Err(Failure::new(Status::Config, error)),
-        Err(error) => return Err(Failure::new(Status::Usage, error)),
-    };
-    Patient::of(chosen, typed.url.clone(), around)
-        .map_or_else(|error| wrong(error, report), |patient| Ok(Some(patient)))
-}
-
-/// What is wrong with a configuration that can be read is what the doctor has to tell.
-fn wrong(error: ConfigError, report: &mut Report) -> Result<Option<Patient>, Failure> {
-    let ConfigError::Wrong(problems) = error else { return Err(Failure::new(Status::Config, error)) };
-    for problem in &problems {
-        match problem.finding() {
-            Some(finding) => report.found("configuration", problem.to_string(), vec![finding]),
-            None => report.add("configuration", Outcome::Unknown, problem.to_string()),
-        }
-    }
-    Ok(None)
 }
 
 /// What can be told without asking anybody.
@@ -190,37 +136,4 @@ fn read(file: &Path) -> io::Result<String> {
         return String::from_utf16(&units).map_err(io::Error::other);
     }
     String::from_utf8(bytes).map_err(|_| io::Error::other("it is no text in UTF-8"))
-}
-
-fn uses(feed: &Feed, credentials: &Arc<Credentials>) -> bool {
-    feed.credentials.as_ref().is_some_and(|own| Arc::ptr_eq(own, credentials))
-}
-
-impl From<Config> for Patient {
-    fn from(config: Config) -> Self {
-        let Config { source, feeds, credentials, ca_file, warnings, .. } = config;
-        let source = source.map_or_else(|| "options alone".to_owned(), |path| path.display().to_string());
-        Self { source, feeds, credentials, ca_file, warnings }
-    }
-}
-
-impl Patient {
-    /// Credentials with the feeds that sign with them; where there are none, with one that has a public channel and a private.
-    fn of(chosen: Chosen, url: Option<String>, around: &Surroundings) -> Result<Self, ConfigError> {
-        let Chosen { origin, config } = chosen;
-        let ca_file = config.as_ref().and_then(|config| config.ca_file.clone());
-        let mut feeds = config.map_or_else(Vec::new, |config| config.feeds);
-        feeds.retain(|feed| url.is_none() && uses(feed, &origin.credentials));
-        if feeds.is_empty() {
-            let [channels, products] = [["ticker_batch"], ["BTC-USD"]].map(|words| words.map(str::to_owned).to_vec());
-            let flags = Flags { channels, products, url, feed: Some("doctor".to_owned()), ..Flags::default() };
-            feeds = config::load(&flags, around)?.feeds;
-            for feed in &mut feeds {
-                feed.channels.extend(feed.venue.channel("user"));
-                feed.credentials = Some(origin.credentials.clone());
-            }
-        }
-        let source = format!("none: the credentials alone, of {}", origin.key_from);
-        Ok(Self { source, feeds, credentials: vec![origin], ca_file, warnings: Vec::new() })
-    }
 }

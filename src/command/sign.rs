@@ -10,7 +10,7 @@ use std::{
 use serde_json::Value;
 use shown::{Shown, ToSend};
 
-use super::{keep_out_of_core_files, said};
+use super::{keep_out_of_core_files, no_credentials, said};
 use crate::{
     auth::{Signer, Stamp, jwt::Claims},
     cli::{self, Cli, Sign},
@@ -35,7 +35,7 @@ pub fn run(cli: &Cli, options: &Sign, around: &Surroundings, out: &mut impl Writ
     keep_out_of_core_files();
     let signing = options.signing();
     let choice = signing.which.choice(cli.config.clone());
-    let chosen = choose(&choice, around).map_err(|error| Failure::new(Status::Config, error))?;
+    let chosen = choose(&choice, around).map_err(no_credentials)?;
     let venue = venue(signing.venue.as_deref(), &chosen)?;
     let now = Clock::system().unix();
     let stamp = Stamp { unix: signing.at.unwrap_or(now), nonce: Random::system().bytes() };

@@ -5,7 +5,7 @@ use std::fmt;
 use super::{Finding, Mistake as M};
 use crate::{
     auth::{Credentials, Signer, jwt},
-    venue::{Channel, Offset, Permissions, Reason, Venue},
+    venue::{Channel, Offset, Permissions, Reason},
 };
 
 /// How the refused message was signed.
@@ -54,30 +54,32 @@ impl fmt::Display for RestSaid {
 
 /// What is known of one refusal.
 #[derive(Clone, Debug)]
-pub struct Evidence<'a> {
-    /// Who refused.
-    pub venue: &'static Venue,
+pub struct Evidence {
     /// What was subscribed to, where that is known.
     pub channel: Option<&'static Channel>,
-    /// The venue's words.
-    pub words: &'a str,
-    /// What they mean.
+    /// What the venue's words mean.
     pub reason: Reason,
-    /// Whether the message was signed.
-    pub signed: bool,
+    /// How it was signed; None where it was not.
+    pub signed: Option<SchemeUsed>,
     /// Whether a second signature was refused as well.
     pub confirmed: bool,
-    /// How it was signed.
-    pub scheme: Option<SchemeUsed>,
-    /// How far this machine's clock is from the venue's.
+    /// How far what was signed is from the venue's clock.
     pub offset: Option<Offset>,
-    /// What REST said.
-    pub rest: Option<&'a RestSaid>,
+    /// What REST said of the key.
+    pub rest: Option<RestSaid>,
+}
+
+impl Evidence {
+    /// Of a message that was not signed.
+    #[must_use]
+    pub fn unsigned(channel: Option<&'static Channel>, reason: Reason) -> Self {
+        Self { channel, reason, signed: None, confirmed: true, offset: None, rest: None }
+    }
 }
 
 /// The causes that the evidence leaves, likeliest first. Those that it does not tell apart are all possible, together.
 #[must_use]
-pub fn causes(evidence: &Evidence<'_>) -> Vec<Finding> {
+pub fn causes(evidence: &Evidence) -> Vec<Finding> {
     match evidence.reason {
         Reason::TooFast => vec![Finding::wrong(
             M::RateLimit,
@@ -91,12 +93,12 @@ pub fn causes(evidence: &Evidence<'_>) -> Vec<Finding> {
             vec![Finding::wrong(M::TooMany, what)]
         }
         Reason::Unknown => Vec::new(),
-        Reason::Credentials if evidence.signed => of_signed(evidence),
+        Reason::Credentials if evidence.signed.is_some() => of_signed(evidence),
         Reason::Credentials => of_unsigned(evidence),
     }
 }
 
-fn of_unsigned(evidence: &Evidence<'_>) -> Vec<Finding> {
+fn of_unsigned(evidence: &Evidence) -> Vec<Finding> {
     match evidence.channel {
         Some(channel) if channel.private => vec![Finding::wrong(
             M::PrivateChannel,
@@ -116,20 +118,20 @@ fn of_unsigned(evidence: &Evidence<'_>) -> Vec<Finding> {
     }
 }
 
-fn of_signed(evidence: &Evidence<'_>) -> Vec<Finding> {
+fn of_signed(evidence: &Evidence) -> Vec<Finding> {
     let mut found = Vec::new();
     if let Some(offset) = evidence.offset.filter(Offset::is_notable) {
-        found.push(clock(evidence.scheme, offset));
+        found.push(clock(evidence.signed, offset));
     }
     // Whoever took the key knows it: what is said of expired, unknown or bound keys is then ruled out.
     let took = matches!(evidence.rest, Some(RestSaid::Took(_)));
-    if evidence.scheme == Some(SchemeUsed::Hmac) && !took {
+    if evidence.signed == Some(SchemeUsed::Hmac) && !took {
         found.push(Finding::wrong(
             M::LegacyKey,
             "this is an HMAC key: Coinbase expired those of Advanced Trade in February 2025",
         ));
     }
-    match evidence.rest {
+    match &evidence.rest {
         Some(RestSaid::Took(may)) if !may.can_view => {
             found.push(Finding::wrong(M::Permission, "REST takes the key and says that it may not view"));
         }
@@ -161,9 +163,9 @@ fn of_signed(evidence: &Evidence<'_>) -> Vec<Finding> {
 }
 
 /// REST takes the key: it is known, enabled, bound to no other address, and the clock was good enough.
-fn taken_by_rest(evidence: &Evidence<'_>) -> Vec<Finding> {
-    let passing = "REST takes the key and lets it view, so the key is good: such refusals of the WebSocket heal within seconds to minutes";
-    let mut found = vec![Finding::possible(M::KeyState, passing)];
+fn taken_by_rest(evidence: &Evidence) -> Vec<Finding> {
+    let passing = "REST takes the key and lets it view, so the key is good: asked again, more slowly each time";
+    let mut found = vec![Finding::possible(M::Passing, passing)];
     if let Some(channel) = evidence.channel {
         found.push(Finding::possible(
             M::ChannelName,
@@ -208,14 +210,18 @@ pub fn of_left_out(product: &str) -> Finding {
 
 /// The running daemon's one line: the likeliest causes, and what to do.
 #[must_use]
-pub fn sentence(evidence: &Evidence<'_>) -> String {
+pub fn sentence(evidence: &Evidence) -> String {
     /// What fits on a line of the log beside its own fields.
     const LONGEST: usize = 200;
     let found = causes(evidence);
     let Some(first) = found.first() else {
         return "the venue's own words are all that is known: asked again later".to_owned();
     };
-    if evidence.reason == Reason::Credentials && evidence.signed && !evidence.confirmed && !super::is_refusal(&found) {
+    if evidence.reason == Reason::Credentials
+        && evidence.signed.is_some()
+        && !evidence.confirmed
+        && !super::is_refusal(&found)
+    {
         return "refused once with a locally valid signature: tried again with a new one".to_owned();
     }
     let good = matches!(evidence.rest, Some(RestSaid::Took(may)) if may.can_view);

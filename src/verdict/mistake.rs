@@ -1,6 +1,6 @@
 //! The ways in which signing goes wrong: one table, that everything which judges credentials points into.
 
-/// One way in which signing goes wrong. The order is the table's.
+/// One way in which signing goes wrong; the last is none, and is refused all the same. The order is the table's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "each is described by its row of the table: title, why and remedy")]
 pub enum Mistake {
@@ -39,6 +39,7 @@ pub enum Mistake {
     OtherRecipe,
     Placeholder,
     Url,
+    Passing,
 }
 
 use Mistake as M;
@@ -55,7 +56,7 @@ const fn row(mistake: Mistake, title: &'static str, why: &'static str, remedy: &
 }
 
 #[rustfmt::skip]
-const TABLE: [Row; 35] = [
+const TABLE: [Row; 36] = [
     row(M::Swapped, "key and secret are swapped, or are not a pair",
         "the venue looks for a key of that name and has none",
         "put the key's name (organizations/…/apiKeys/…) under key, and the private key under secret"),
@@ -161,6 +162,9 @@ const TABLE: [Row; 35] = [
     row(M::Url, "an address that is not the venue's WebSocket",
         "a REST address, or one without scheme, answers no WebSocket",
         "use wss://advanced-trade-ws.coinbase.com, or leave url out"),
+    row(M::Passing, "no mistake: a refusal of the venue's that passes",
+        "its edge was seen to refuse good tokens for seconds to minutes (coinbase-advanced-py#19, #132)",
+        "ask again with a new token, more slowly each time; tickerd does so by itself"),
 ];
 
 const fn all() -> [Mistake; TABLE.len()] {
@@ -218,6 +222,6 @@ mod tests {
                 assert!(!text.is_empty() && !text.ends_with('.') && !text.contains('\n'), "{text}");
             }
         }
-        assert_eq!((M::Swapped.row(), M::Url.row()), (1, 35));
+        assert_eq!((M::Swapped.row(), M::Url.row(), M::Passing.row()), (1, 35, 36));
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     clock::Clock,
     desk::Desk,
     net::Socket,
+    pace::Pace,
     random::Random,
     venue::{Kind, Product, Products, Subscribe, Venue},
 };
@@ -50,6 +51,7 @@ pub(super) struct Asking<'a> {
     pub venue: &'static Venue,
     pub clock: &'a Clock,
     pub random: &'a Random,
+    pub pace: Pace,
 }
 
 impl Asking<'_> {
@@ -73,8 +75,9 @@ impl Asking<'_> {
         }
     }
 
-    /// Puts a subscribe on the wire; an equal pre-hash waits for its second.
+    /// Puts a subscribe on the wire, no faster than the venue allows; an equal pre-hash waits for its second.
     pub async fn send(&mut self, subscribe: &Subscribe, desk: Option<&Desk>) -> Result<(), Answer> {
+        self.pace.pass(true).await;
         let text = match desk {
             None => (self.venue.write)(subscribe, None).text,
             Some(desk) => loop {
@@ -100,7 +103,7 @@ impl Asking<'_> {
                 Ok(Some(Ok(Message::Text(text)))) => return Ok(Some(text.into())),
                 Ok(Some(Ok(Message::Binary(bytes)))) => return Ok(Some(bytes)),
                 Ok(Some(Ok(Message::Close(Some(frame))))) => {
-                    return Err(Answer::Lost(format!("closed with {}: {}", u16::from(frame.code), frame.reason)));
+                    return Err(Answer::Lost(format!("closed with {}: {:?}", u16::from(frame.code), &*frame.reason)));
                 }
                 Ok(Some(Ok(_))) => {}
                 Ok(Some(Err(error))) => return Err(Answer::Lost(error.to_string())),

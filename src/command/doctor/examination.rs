@@ -1,6 +1,7 @@
 //! What the venue says: its time, what each key may do, and a real subscribe on each feed.
 
 use std::{
+    fmt,
     io::{self, Write},
     sync::Arc,
     time::{Duration, SystemTime},
@@ -23,10 +24,11 @@ use crate::{
     desk::Desk,
     exit::{Failure, Status},
     net::{self, Dial, Network, client_config},
+    pace::Pace,
     random::Random,
     rest::Client,
     venue::{Offset, Permissions, Product, Reason, Subscribe},
-    verdict::{self, Evidence, Finding, Mistake, RestSaid, SchemeUsed},
+    verdict::{self, Evidence, Mistake, RestSaid, SchemeUsed},
 };
 
 /// A refusal that heals does so within seconds (`coinbase-advanced-py#19`); the daemon waits as long.
@@ -53,9 +55,8 @@ impl<'a> Examination<'a> {
         Ok(Self { patient, dial, client, clock, random, desks })
     }
 
-    /// Asks everything, and adds what was answered.
-    pub async fn ask(&self, report: &mut Report) {
-        report.asks_now();
+    /// Asks everything, and adds what was answered. Whether any feed's WebSocket could be asked.
+    pub async fn ask(&self, report: &mut Report) -> bool {
         let mut asked: Vec<&str> = Vec::new();
         for feed in &self.patient.feeds {
             if !asked.contains(&feed.rest.as_str()) {
@@ -64,55 +65,62 @@ impl<'a> Examination<'a> {
             }
         }
         for desk in &self.desks {
-            self.ask_key(desk, report).await;
+            self.ask_key(desk).await;
         }
+        // What a WebSocket takes bears on what REST refuses, so the feeds are asked before the keys are judged.
+        let (mut feeds, mut reached, mut takers) = (Report::default(), false, Vec::new());
         for feed in &self.patient.feeds {
-            self.ask_feed(feed, report).await;
+            let taken = self.ask_feed(feed, &mut feeds).await;
+            reached |= taken.is_some();
+            takers.extend(taken.filter(|taken| *taken).and(feed.credentials.as_ref()).map(|taker| taker.name()));
         }
+        for desk in &self.desks {
+            self.judge_key(desk, takers.contains(&desk.credentials().name()), report).await;
+        }
+        report.append(feeds);
+        reached
     }
 
     async fn ask_time(&self, feed: &Feed, report: &mut Report) {
-        match self.client.time(feed.venue.rest, &feed.rest).await {
-            Ok(offset) => {
-                for desk in &self.desks {
-                    desk.known(|known| known.offset = Some(offset));
-                }
-                // The strictest scheme in use tells whether it matters.
-                let schemes = self.desks.iter().map(|desk| Some(SchemeUsed::of(desk.credentials())));
-                let scheme = schemes.min_by_key(|scheme| *scheme != Some(SchemeUsed::Hmac)).flatten();
-                let findings = verdict::of_clock(offset, scheme).into_iter().collect();
-                report.found("clock", format!("ours is {offset}, by {}", feed.rest), findings);
+        let subject = "clock";
+        let offset = match self.client.time(feed.venue.rest, &feed.rest).await {
+            Ok(offset) => offset,
+            Err(error) => {
+                return report.add(subject, Outcome::Unknown, format!("{} can not be asked: {error}", feed.rest));
             }
-            Err(error) => report.add("clock", Outcome::Unknown, format!("{} can not be asked: {error}", feed.rest)),
+        };
+        for desk in &self.desks {
+            desk.known(|known| known.offset = Some(offset));
         }
+        let mut what = format!("ours is {offset}, by {}", feed.rest);
+        if offset.is_notable() {
+            what.push_str("; tickerd signs by the venue's, other clients are refused or soon will be");
+        }
+        let schemes = self.desks.iter().map(|desk| Some(SchemeUsed::of(desk.credentials())));
+        let judged = schemes.filter_map(|scheme| verdict::of_clock(offset, scheme));
+        let worst = judged.min_by_key(|finding| finding.certainty as u8).or_else(|| verdict::of_clock(offset, None));
+        report.found(subject, what, worst.into_iter().collect());
     }
 
     /// What REST says of a key, at the address of the first feed that uses it.
-    async fn ask_key(&self, desk: &Arc<Desk>, report: &mut Report) {
+    async fn ask_key(&self, desk: &Desk) {
+        let Some(feed) = self.patient.feeds.iter().find(|feed| uses(feed, desk.credentials())) else { return };
+        let said = RestSaid::from(self.client.permissions(feed.venue.rest, &feed.rest, desk).await);
+        desk.known(|known| known.rest = Some(said));
+    }
+
+    /// What it said, in the light of whether a WebSocket took the same key.
+    async fn judge_key(&self, desk: &Desk, taken: bool, report: &mut Report) {
         let credentials = desk.credentials();
         let Some(feed) = self.patient.feeds.iter().find(|feed| uses(feed, credentials)) else { return };
+        let Some(said) = desk.known(|known| known.rest.clone()) else { return };
         let subject = format!("key {}", credentials.name());
-        let rest = feed.venue.rest;
-        let said = RestSaid::from(self.client.permissions(rest, &feed.rest, desk).await);
-        desk.known(|known| known.rest = Some(said.clone()));
-        let evidence = Evidence {
-            venue: feed.venue,
-            channel: None,
-            words: "",
-            reason: Reason::Credentials,
-            signed: true,
-            confirmed: true,
-            scheme: Some(SchemeUsed::of(credentials)),
-            offset: desk.offset_left(),
-            rest: Some(&said),
-        };
+        let causes = || verdict::causes(&desk.evidence(None, Reason::Credentials, true));
         match &said {
-            RestSaid::Took(permissions) if !permissions.can_view => {
-                report.found(subject, "may not view", verdict::causes(&evidence));
-            }
+            RestSaid::Took(permissions) if !permissions.can_view => report.found(subject, "may not view", causes()),
             RestSaid::Took(permissions) => {
                 let (mut outcome, mut what) = may(permissions);
-                if let Err(error) = self.client.proof(rest, &feed.rest, desk).await {
+                if let Err(error) = self.client.proof(feed.venue.rest, &feed.rest, desk).await {
                     outcome = Outcome::Doubtful;
                     what = format!("{what}; a call with a query is not answered: {error}");
                 }
@@ -121,34 +129,44 @@ impl<'a> Examination<'a> {
             RestSaid::Unreachable(why) => {
                 report.add(subject, Outcome::Unknown, format!("{} can not be asked: {why}", feed.rest));
             }
+            RestSaid::Unauthorized(_) | RestSaid::Forbidden(_) if taken => {
+                // coinbase-advanced-py#132: REST's edge refused half of all valid tokens.
+                let what = format!("{} refuses it: {said}, and the WebSocket takes it", feed.rest);
+                report.add(subject, Outcome::Doubtful, what);
+            }
             RestSaid::Unauthorized(_) | RestSaid::Forbidden(_) => {
-                let what = format!("{} refuses it: {said}", feed.rest);
-                report.add_because(subject, Outcome::Ill, what, verdict::causes(&evidence));
+                report.add_because(subject, Outcome::Ill, format!("{} refuses it: {said}", feed.rest), causes());
             }
         }
     }
-    /// Asks for each channel of the feed's first connection, heartbeats first.
-    async fn ask_feed(&self, feed: &Feed, report: &mut Report) {
+
+    /// Asks for each channel of the feed's first connection, heartbeats first. Whether all of it was taken with a signature;
+    /// None where nobody answered.
+    async fn ask_feed(&self, feed: &Feed, report: &mut Report) -> Option<bool> {
         let subject = format!("feed {}", feed.name);
+        let unknown = |report: &mut Report, why: String| report.add(&*subject, Outcome::Unknown, why);
         let products = match self.products(feed).await {
             Ok(products) => products,
             Err(error) => {
-                let why = format!("its patterns choose nothing: {error}");
-                return report.add(subject, Outcome::Unknown, why);
+                unknown(report, format!("its patterns choose nothing: {error}"));
+                return None;
             }
         };
-        let legs = feed.venue.legs(&feed.channels, &products);
         let mut asking = match self.connect(feed).await {
             Ok(asking) => asking,
             Err(error) => {
-                return report.add(subject, Outcome::Unknown, format!("{}: {error}", feed.url));
+                unknown(report, format!("{}: {error}", feed.url));
+                return None;
             }
         };
         let desk = self.desks.iter().find(|desk| uses(feed, desk.credentials()));
-        let mut taken = Vec::new();
+        let legs = feed.venue.legs(&feed.channels, &products);
+        let (mut taken, mut whole) = (Vec::new(), true);
         for subscribe in legs.first().into_iter().flatten() {
             let name = name(subscribe);
-            match self.settle(&mut asking, subscribe, desk).await {
+            let answer = self.settle(&mut asking, subscribe, desk).await;
+            whole &= matches!(answer, Answer::Taken(_));
+            match answer {
                 Answer::Taken(left_out) => {
                     for product in left_out {
                         let what = format!("{name} of {product}: left out of the venue's answer, without a word");
@@ -157,21 +175,13 @@ impl<'a> Examination<'a> {
                     taken.push(name);
                 }
                 Answer::Refused(words) => {
-                    let mut findings = Self::causes(feed, subscribe, desk, &words);
-                    let mut what = format!("{name} is refused: {words:?}");
-                    // A channel that is taken without a signature is known to the venue: it is the credentials.
-                    let public = subscribe.channels.iter().all(|channel| !channel.private);
-                    if desk.is_some() && public && matches!(asking.ask(subscribe, None).await, Answer::Taken(_)) {
-                        what.push_str("; without a signature it is taken");
-                        findings.retain(|finding| finding.mistake != Mistake::ChannelName);
-                    }
-                    report.add_because(&*subject, Outcome::Ill, what, findings);
+                    self.judge_refusal(feed, subscribe, desk, &words, &mut asking, report).await;
                     // The others would be refused as well, and for the same reason.
                     break;
                 }
-                Answer::Silent => report.add(&*subject, Outcome::Unknown, format!("{name}: no answer within 15 s")),
-                Answer::Lost(why) => {
-                    report.add(&*subject, Outcome::Unknown, format!("{name}: {why}"));
+                Answer::Silent => unknown(report, format!("{name}: {answer}")),
+                Answer::Lost(_) => {
+                    unknown(report, format!("{name}: {answer}"));
                     break;
                 }
             }
@@ -179,8 +189,31 @@ impl<'a> Examination<'a> {
         asking.leave().await;
         if !taken.is_empty() {
             let signed = if desk.is_some() { "signed" } else { "unsigned" };
-            report.add(subject, Outcome::Well, format!("{}: {} taken, {signed}", feed.url, taken.join(", ")));
+            report.add(&*subject, Outcome::Well, format!("{}: {} taken, {signed}", feed.url, taken.join(", ")));
         }
+        Some(whole && desk.is_some())
+    }
+
+    async fn judge_refusal(
+        &self,
+        feed: &Feed,
+        subscribe: &Subscribe,
+        desk: Option<&Arc<Desk>>,
+        words: &str,
+        asking: &mut Asking<'_>,
+        report: &mut Report,
+    ) {
+        let (channel, reason) = (subscribe.channels.first().copied(), feed.venue.reason(words));
+        let unsigned = || Evidence::unsigned(channel, reason);
+        let mut findings = verdict::causes(&desk.map_or_else(unsigned, |desk| desk.evidence(channel, reason, true)));
+        let mut what = format!("{} is refused: {words:?}", name(subscribe));
+        // A channel that is taken without a signature is known to the venue: it is the credentials.
+        let public = subscribe.channels.iter().all(|channel| !channel.private);
+        if desk.is_some() && public && matches!(asking.ask(subscribe, None).await, Answer::Taken(_)) {
+            what.push_str("; without a signature it is taken");
+            findings.retain(|finding| finding.mistake != Mistake::ChannelName);
+        }
+        report.add_because(format!("feed {}", feed.name), Outcome::Ill, what, findings);
     }
 
     /// Asks; a refusal counts when it stands against a second signature.
@@ -195,24 +228,15 @@ impl<'a> Examination<'a> {
         }
     }
 
-    fn causes(feed: &Feed, subscribe: &Subscribe, desk: Option<&Arc<Desk>>, words: &str) -> Vec<Finding> {
-        let rest = desk.and_then(|desk| desk.known(|known| known.rest.clone()));
-        verdict::causes(&Evidence {
-            venue: feed.venue,
-            channel: subscribe.channels.first().copied(),
-            words,
-            reason: feed.venue.reason(words),
-            signed: desk.is_some(),
-            confirmed: true,
-            scheme: desk.map(|desk| SchemeUsed::of(desk.credentials())),
-            offset: desk.and_then(|desk| desk.offset_left()),
-            rest: rest.as_ref(),
-        })
-    }
-
     async fn connect(&self, feed: &Feed) -> Result<Asking<'_>, net::DialError> {
         let dialled = net::dial(&*self.dial, &feed.url).await?;
-        Ok(Asking { socket: dialled.socket, venue: feed.venue, clock: &self.clock, random: &self.random })
+        Ok(Asking {
+            socket: dialled.socket,
+            venue: feed.venue,
+            clock: &self.clock,
+            random: &self.random,
+            pace: Pace::default(),
+        })
     }
 
     async fn products(&self, feed: &Feed) -> Result<Vec<Product>, String> {
@@ -226,8 +250,8 @@ impl<'a> Examination<'a> {
     }
 
     /// Watches the first connection of each feed for a while, and prints what it showed of the venue.
-    pub async fn live(&self, span: Duration) -> Result<(), Failure> {
-        let unreachable = |feed: &Feed, why: &dyn std::fmt::Display| {
+    pub async fn live(&self, span: Duration, out: &mut impl Write) -> Result<(), Failure> {
+        let unreachable = |feed: &Feed, why: &dyn fmt::Display| {
             Failure::new(Status::Unreachable, format!("feed {}, {}: {why}", feed.name, feed.url))
         };
         for feed in &self.patient.feeds {
@@ -235,12 +259,14 @@ impl<'a> Examination<'a> {
             let products = self.products(feed).await.map_err(|error| unreachable(feed, &error))?;
             let legs = feed.venue.legs(&feed.channels, &products);
             let desk = self.desks.iter().find(|desk| uses(feed, desk.credentials()));
+            if let (Some(desk), Some(offset)) = (desk, offset) {
+                desk.known(|known| known.offset = Some(offset));
+            }
             let mut asking = self.connect(feed).await.map_err(|error| unreachable(feed, &error))?;
             let begun = self.clock.now();
-            let watched = live::watch(&mut asking, &legs[0], desk.map(|desk| &**desk), span).await;
+            let beliefs = live::watch(&mut asking, &legs[0], desk.map(|desk| &**desk), span).await;
             asking.leave().await;
-            let beliefs = watched.map_err(|answer| unreachable(feed, &answer))?;
-            said(print(feed, begun, span, offset, &beliefs, &mut io::stdout().lock()))?;
+            said(print(feed, begun, span, offset, &beliefs, out))?;
         }
         Ok(())
     }

@@ -27,34 +27,27 @@ pub(super) struct Belief {
     pub seen: String,
 }
 
-/// Subscribes to all of `leg` and listens for `span`.
+/// Subscribes to all of `leg` and listens for `span`; a connection that ends before has told something as well.
 pub(super) async fn watch(
     asking: &mut Asking<'_>,
     leg: &[Subscribe],
     desk: Option<&Desk>,
     span: Duration,
-) -> Result<Vec<Belief>, Answer> {
-    /// The venue takes eight unsigned messages a second.
-    const APART: Duration = Duration::from_millis(125);
-    let mut watch = Watch::new(asking.venue);
-    for subscribe in leg {
-        asking.send(subscribe, desk).await?;
-        watch.asked += 1;
-        let until = Instant::now() + APART;
-        while let Some(message) = asking.next(until).await? {
-            watch.see(&message, Instant::now(), asking.clock.now().try_into().ok());
-        }
+) -> Vec<Belief> {
+    let mut watch = Watch { venue: Some(asking.venue), ..Watch::default() };
+    let begun = Instant::now();
+    if let Err(ended) = watch.listen(asking, leg, desk, span).await {
+        watch.ended = Some(format!("{ended}, after {} ms", begun.elapsed().as_millis()));
     }
-    let end = Instant::now() + span;
-    while let Some(message) = asking.next(end).await? {
-        watch.see(&message, Instant::now(), asking.clock.now().try_into().ok());
-    }
-    Ok(watch.beliefs(leg))
+    watch.beliefs(leg)
 }
 
 /// What was seen up to now.
+#[derive(Default)]
 struct Watch {
-    venue: &'static Venue,
+    venue: Option<&'static Venue>,
+    /// How the connection ended, if it did.
+    ended: Option<String>,
     asked: usize,
     messages: u64,
     longest: usize,
@@ -79,30 +72,22 @@ struct Watch {
 }
 
 impl Watch {
-    fn new(venue: &'static Venue) -> Self {
-        Self {
-            venue,
-            asked: 0,
-            messages: 0,
-            longest: 0,
-            acks: 0,
-            before_ack: 0,
-            refusals: Vec::new(),
-            first: None,
-            last: None,
-            holes: Vec::new(),
-            unnumbered: 0,
-            beats: Vec::new(),
-            counters: Vec::new(),
-            orders: BTreeSet::new(),
-            unknown: BTreeSet::new(),
-            by_channel: BTreeMap::new(),
-            line_breaks: 0,
-            no_json: 0,
-            stamps: 0,
-            bad_stamps: 0,
-            lags: Vec::new(),
+    async fn listen(
+        &mut self,
+        asking: &mut Asking<'_>,
+        leg: &[Subscribe],
+        desk: Option<&Desk>,
+        span: Duration,
+    ) -> Result<(), Answer> {
+        for subscribe in leg {
+            asking.send(subscribe, desk).await?;
+            self.asked += 1;
         }
+        let end = Instant::now() + span;
+        while let Some(message) = asking.next(end).await? {
+            self.see(&message, Instant::now(), asking.clock.now().try_into().ok());
+        }
+        Ok(())
     }
 
     fn see(&mut self, message: &[u8], at: Instant, ours: Option<Timestamp>) {
@@ -113,7 +98,7 @@ impl Watch {
             self.no_json += 1;
             return;
         };
-        let arrival = (self.venue.read)(message);
+        let Some(arrival) = self.venue.map(|venue| (venue.read)(message)) else { return };
         match &arrival.kind {
             Kind::Refusal(words) => return self.refusals.push(words.clone()),
             Kind::Ack(_) => self.acks += 1,
@@ -158,6 +143,7 @@ impl Watch {
     fn beliefs(mut self, leg: &[Subscribe]) -> Vec<Belief> {
         self.lags.sort_unstable();
         let mut beliefs = vec![
+            belief("the connection stands", Some(self.ended.is_none()), option(self.ended.as_ref())),
             belief("subscribes are not refused", Some(self.refusals.is_empty()), list(&self.refusals)),
             belief("sequence_num begins at 0", self.first.map(|first| first == 0), option(self.first)),
             belief(
@@ -170,7 +156,11 @@ impl Watch {
                 Some(self.acks == self.asked),
                 format!("{} of {}", self.acks, self.asked),
             ),
-            belief("data may come before the first ack", Some(true), format!("{} messages did", self.before_ack)),
+            belief(
+                "data may come before the first ack",
+                (self.before_ack > 0).then_some(true),
+                format!("{} messages did", self.before_ack),
+            ),
         ];
         beliefs.push(self.heartbeats());
         beliefs.push(self.counter());
@@ -262,8 +252,9 @@ fn option(value: Option<impl fmt::Display>) -> String {
     value.map_or_else(|| "none".to_owned(), |value| value.to_string())
 }
 
+/// The venue's words, as they can be shown on a terminal.
 fn list<'a>(words: impl IntoIterator<Item = &'a String>) -> String {
-    let words: Vec<_> = words.into_iter().map(String::as_str).collect();
+    let words: Vec<_> = words.into_iter().map(|words| format!("{words:?}")).collect();
     if words.is_empty() { "none".to_owned() } else { words.join(" | ") }
 }
 
@@ -273,8 +264,7 @@ mod tests {
     use crate::venue::advanced_trade::MARKET;
 
     fn watched(messages: &[&str]) -> Vec<Belief> {
-        let mut watch = Watch::new(&MARKET);
-        watch.asked = 1;
+        let mut watch = Watch { venue: Some(&MARKET), asked: 1, ..Watch::default() };
         let begun = Instant::now();
         for (second, message) in messages.iter().enumerate() {
             watch.see(message.as_bytes(), begun + Duration::from_secs(second as u64), None);

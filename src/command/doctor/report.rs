@@ -10,8 +10,6 @@ use crate::verdict::{self, Certainty, Finding};
 #[derive(Default)]
 pub(super) struct Report {
     checks: Vec<Check>,
-    /// From this one on the venue was asked.
-    asked_from: Option<usize>,
 }
 
 /// One thing that was looked at.
@@ -48,9 +46,9 @@ const YELLOW: &str = "33";
 const BOLD: &str = "1";
 
 impl Report {
-    /// From now on the venue is asked.
-    pub fn asks_now(&mut self) {
-        self.asked_from = Some(self.checks.len());
+    /// All of another's, behind one's own.
+    pub fn append(&mut self, other: Self) {
+        self.checks.extend(other.checks);
     }
 
     /// One more.
@@ -78,12 +76,6 @@ impl Report {
     /// Whether the venue refuses something, or would.
     pub fn is_ill(&self) -> bool {
         self.checks.iter().any(|check| check.outcome == Outcome::Ill)
-    }
-
-    /// Whether everything that was asked of the venue went unanswered.
-    pub fn reached_nobody(&self) -> bool {
-        let asked = self.asked_from.and_then(|from| self.checks.get(from..)).unwrap_or_default();
-        !asked.is_empty() && asked.iter().all(|check| check.outcome == Outcome::Unknown)
     }
 
     /// As text: the checks, then the reasons, each once, the likeliest first; what is merely noted last.

@@ -7,7 +7,7 @@ use crate::{
     record::{Event, Origin},
     session::{IfRefused, Stance, Told},
     venue::Reason,
-    verdict::{self, Evidence, SchemeUsed},
+    verdict::{self, Evidence},
 };
 
 /// Says it in the log, lets the signing desk know, and makes the event that goes into the record, if it is one.
@@ -37,18 +37,10 @@ pub(super) fn event(told: Told, context: &Context, origin: &Origin, stance: &Sta
                 _ => 1,
             };
             let desk = context.desk.as_ref().filter(|_| signed);
-            let rest = desk.and_then(|desk| desk.known(|known| known.rest.clone()));
-            let verdict = verdict::sentence(&Evidence {
-                venue: context.feed.venue,
-                channel: channel.and_then(|name| context.feed.venue.channel(name)),
-                words: &message,
-                reason,
-                signed,
-                confirmed,
-                scheme: desk.map(|desk| SchemeUsed::of(desk.credentials())),
-                offset: desk.and_then(|desk| desk.offset_left()),
-                rest: rest.as_ref(),
-            });
+            let asked = channel.and_then(|name| context.feed.venue.channel(name));
+            let unsigned = || Evidence::unsigned(asked, reason);
+            let evidence = desk.map_or_else(unsigned, |desk| desk.evidence(asked, reason, confirmed));
+            let verdict = verdict::sentence(&evidence);
             let then = match (stance.is_refused(), context.feed.if_refused) {
                 (false, _) => "",
                 (true, IfRefused::Public) => {

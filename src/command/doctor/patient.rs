@@ -1,0 +1,120 @@
+//! Who is examined: the feeds of a configuration, or credentials with a feed made for them.
+
+use std::sync::Arc;
+
+use super::report::{Outcome, Report};
+use crate::{
+    auth::Credentials,
+    cli::{self, Cli},
+    command::no_credentials,
+    config::{self, ChoiceError, Chosen, Config, ConfigError, Feed, Flags, HMAC_EXPIRED, Origin, Surroundings},
+    exit::{Failure, Status},
+    verdict,
+};
+
+/// Feeds, and the credentials that they sign with.
+pub(super) struct Patient {
+    /// Where they are from, for people.
+    pub source: String,
+    pub feeds: Vec<Feed>,
+    pub credentials: Vec<Origin>,
+    pub ca_file: Option<std::path::PathBuf>,
+    pub warnings: Vec<String>,
+}
+
+/// Whom what was typed means.
+pub(super) enum Admission {
+    /// Somebody.
+    Patient(Patient),
+    /// Nobody; a pasted message can be looked at without a secret.
+    Nobody,
+    /// What was typed is wrong, and that is told.
+    Wrong,
+}
+
+/// Whether the feed signs with these.
+pub(super) fn uses(feed: &Feed, credentials: &Arc<Credentials>) -> bool {
+    feed.credentials.as_ref().is_some_and(|own| Arc::ptr_eq(own, credentials))
+}
+
+/// The configuration's feeds, or the one of a name. Else, and where it signs nothing, a pair of credentials: of a file,
+/// stored, or in the environment.
+pub(super) fn admit(
+    cli: &Cli,
+    typed: &cli::Doctor,
+    around: &Surroundings,
+    report: &mut Report,
+) -> Result<Admission, Failure> {
+    let cli::Which { credentials, feed, key_file } = &typed.which;
+    let mut configured = None;
+    if key_file.is_none() && credentials.is_none() && typed.url.is_none() {
+        let flags = Flags { config: cli.config.clone(), feed: feed.clone(), ..Flags::default() };
+        match config::load(&flags, around) {
+            Ok(config) if !config.credentials.is_empty() || feed.is_some() => {
+                return Ok(Admission::Patient(Patient::from(config)));
+            }
+            Ok(config) => configured = Some(Patient::from(config)),
+            Err(ConfigError::Nothing { .. }) => {}
+            Err(error) => return wrong(error, report),
+        }
+    }
+    let chosen = match config::choose(&typed.which.choice(cli.config.clone()), around) {
+        Ok(chosen) => chosen,
+        Err(ChoiceError::Config(error)) => return wrong(error, report),
+        Err(ChoiceError::Key(from, error)) => {
+            report.found("credentials", format!("from {from}: {error}"), vec![verdict::of_key_error(&error)]);
+            return Ok(Admission::Wrong);
+        }
+        Err(ChoiceError::Nothing(_)) if configured.is_some() || typed.message.is_some() => {
+            return Ok(configured.map_or(Admission::Nobody, Admission::Patient));
+        }
+        Err(error) => return Err(no_credentials(error)),
+    };
+    match Patient::of(chosen, typed.url.clone(), around) {
+        Ok(patient) => Ok(Admission::Patient(patient)),
+        Err(error) => wrong(error, report),
+    }
+}
+
+/// What is wrong with a configuration that can be read is what the doctor has to tell.
+fn wrong(error: ConfigError, report: &mut Report) -> Result<Admission, Failure> {
+    let ConfigError::Wrong(problems) = error else { return Err(Failure::new(Status::Config, error)) };
+    for problem in &problems {
+        match problem.finding() {
+            Some(finding) => report.found("configuration", problem.to_string(), vec![finding]),
+            None => report.add("configuration", Outcome::Unknown, problem.to_string()),
+        }
+    }
+    Ok(Admission::Wrong)
+}
+
+impl From<Config> for Patient {
+    fn from(config: Config) -> Self {
+        let Config { source, feeds, credentials, ca_file, mut warnings, .. } = config;
+        // That is a finding, and said as one.
+        warnings.retain(|warning| warning != HMAC_EXPIRED);
+        let source = source.map_or_else(|| "options alone".to_owned(), |path| path.display().to_string());
+        Self { source, feeds, credentials, ca_file, warnings }
+    }
+}
+
+impl Patient {
+    /// Credentials with the feeds that sign with them; where there are none, with one that has a public channel and a private.
+    fn of(chosen: Chosen, url: Option<String>, around: &Surroundings) -> Result<Self, ConfigError> {
+        let Chosen { origin, config } = chosen;
+        let ca_file = config.as_ref().and_then(|config| config.ca_file.clone());
+        let mut feeds = config.map_or_else(Vec::new, |config| config.feeds);
+        let name = origin.credentials.name();
+        feeds.retain(|feed| url.is_none() && feed.credentials.as_ref().is_some_and(|own| own.name() == name));
+        if feeds.is_empty() {
+            let [channels, products] = [["ticker_batch"], ["BTC-USD"]].map(|words| words.map(str::to_owned).to_vec());
+            let flags = Flags { channels, products, url, feed: Some("doctor".to_owned()), ..Flags::default() };
+            feeds = config::load(&flags, around)?.feeds;
+            feeds.iter_mut().for_each(|feed| feed.channels.extend(feed.venue.channel("user")));
+        }
+        // They were read twice, and are one.
+        feeds.iter_mut().for_each(|feed| feed.credentials = Some(origin.credentials.clone()));
+        let source = format!("none: the credentials alone, of {}", origin.key_from);
+        Ok(Self { source, feeds, credentials: vec![origin], ca_file, warnings: Vec::new() })
+    }
+}
