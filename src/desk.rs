@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use tokio::sync::watch;
@@ -20,34 +20,34 @@ pub struct Desk {
     credentials: Arc<Credentials>,
     ledger: Mutex<Ledger>,
     standing: Mutex<Standing>,
-    evidence: Mutex<Known>,
+    known: Mutex<Known>,
     /// Counts refusals, for whoever looks into them.
     doubts: watch::Sender<u64>,
 }
 
 /// What is known beside the venue's words when it refuses.
 #[derive(Clone, Debug, Default)]
-pub struct Known {
-    /// How far its clock is from ours.
-    pub offset: Option<Offset>,
+struct Known {
+    clock: Option<Measured>,
     /// What its REST interface said of the key since it was refused.
-    pub rest: Option<RestSaid>,
+    rest: Option<RestSaid>,
     /// What is known of the refusal as it stands has been told.
     told: bool,
+    /// How often the venue took the key: what was asked before it did says nothing of the next refusal.
+    incident: u64,
 }
 
-impl Known {
-    /// What REST says of the key; another answer than before is worth telling again.
-    pub fn heard(&mut self, said: RestSaid) {
-        self.told &= self.rest.as_ref() == Some(&said);
-        self.rest = Some(said);
-    }
-
-    /// Whether there is something that nobody was told yet; now it is told.
-    pub fn take_news(&mut self) -> bool {
-        !std::mem::replace(&mut self.told, true)
-    }
+/// An offset, and when it was measured by both of our clocks.
+#[derive(Clone, Copy, Debug)]
+struct Measured {
+    offset: Offset,
+    wall: SystemTime,
+    monotonic: Instant,
 }
+
+/// A machine that was asleep, or whose clock was set, has a wall clock that went further or less far than its monotonic one.
+/// NTP slews by 1.8 s an hour at most, and an offset is measured each hour.
+const STEPPED: Duration = Duration::from_secs(3);
 
 /// An equal pre-hash was signed within this second: HMAC counts in whole seconds, so this one waits for the next.
 #[derive(Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ impl Desk {
             credentials,
             ledger: Mutex::default(),
             standing: Mutex::default(),
-            evidence: Mutex::default(),
+            known: Mutex::default(),
             doubts: watch::Sender::default(),
         }
     }
@@ -108,10 +108,15 @@ impl Desk {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner).refused(now)
     }
 
-    /// The venue took what was signed here.
-    pub fn accepted(&self) {
-        self.known(|known| (known.rest, known.told) = (None, false));
-        self.standing.lock().unwrap_or_else(PoisonError::into_inner).accepted();
+    /// The venue took what was signed here; for how long it had not, if that was told of.
+    pub fn accepted(&self, now: Instant) -> Option<Duration> {
+        let told = self.known(|known| {
+            known.rest = None;
+            known.incident += 1;
+            std::mem::take(&mut known.told)
+        });
+        let refused_for = self.standing.lock().unwrap_or_else(PoisonError::into_inner).accepted(now);
+        refused_for.filter(|_| told)
     }
 
     /// Refused at least five times over at least a minute, and never once accepted.
@@ -132,27 +137,83 @@ impl Desk {
         self.doubts.subscribe()
     }
 
-    /// What was found out about the key or the clock is noted. From then on, a clock that is wrong is set right in what is
-    /// signed.
-    pub fn known<T>(&self, note: impl FnOnce(&mut Known) -> T) -> T {
-        note(&mut self.evidence.lock().unwrap_or_else(PoisonError::into_inner))
+    /// The venue's clock was measured; where ours is wrong, what is signed goes by the venue's from now on.
+    pub fn heard_clock(&self, offset: Offset, clock: &Clock) {
+        let measured = Measured { offset, wall: clock.now(), monotonic: now() };
+        self.known(|known| known.clock = Some(measured));
+    }
+
+    /// Which refusal it is that is looked into, for [`Desk::heard_rest`].
+    #[must_use]
+    pub fn incident(&self) -> u64 {
+        self.known(|known| known.incident)
+    }
+
+    /// What REST says of the key, asked in `incident`. No answer does not outweigh one.
+    pub fn heard_rest(&self, said: RestSaid, incident: u64) {
+        self.known(|known| {
+            let is_less = known.rest.is_some() && matches!(said, RestSaid::Unreachable(_));
+            if known.incident == incident && !is_less {
+                known.told &= known.rest.as_ref() == Some(&said);
+                known.rest = Some(said);
+            }
+        });
+    }
+
+    /// Whether something is known of the refusal that nobody was told yet; now it is told.
+    #[must_use]
+    pub fn take_news(&self) -> bool {
+        self.known(|known| !std::mem::replace(&mut known.told, true))
+    }
+
+    fn known<T>(&self, note: impl FnOnce(&mut Known) -> T) -> T {
+        note(&mut self.known.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// What is known of a refusal of what was signed here.
     #[must_use]
     pub fn evidence(&self, channel: Option<&'static Channel>, reason: Reason, confirmed: bool) -> Evidence {
-        let Known { offset, rest, .. } = self.known(|known| known.clone());
+        let Known { clock, rest, .. } = self.known(|known| known.clone());
         // A clock that is known to be wrong is set right in what is signed, and explains nothing any more.
-        let offset = offset.map(|offset| if offset.is_notable() { Offset { ms: 0, ..offset } } else { offset });
+        let set_right = |offset: Offset| if offset.is_notable() { Offset { ms: 0, ..offset } } else { offset };
+        let offset = clock.map(|clock| set_right(clock.offset));
         let signed = Some(SchemeUsed::of(&self.credentials));
         Evidence { channel, reason, signed, confirmed, offset, rest }
     }
 
-    /// One reading of the clock: since 1970, and as it is signed. Where ours is wrong the venue's counts.
-    fn stamp(&self, clock: &Clock, random: &Random) -> (Duration, Stamp) {
-        let wrong = self.known(|known| known.offset).filter(Offset::is_notable);
-        let clock = wrong.map_or_else(|| clock.clone(), |offset| clock.clone().off_by(offset.ms));
-        let now = clock.now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        (now, Stamp { unix: now.as_secs(), nonce: random.bytes() })
+    /// What REST said of the key, if it was asked since the venue took it last.
+    #[must_use]
+    pub fn rest_said(&self) -> Option<RestSaid> {
+        self.known(|known| known.rest.clone())
     }
+
+    /// One reading of the clock: since 1970, and as it is signed. Where ours is wrong the venue's counts, until ours is set.
+    fn stamp(&self, clock: &Clock, random: &Random) -> (Duration, Stamp) {
+        let mut time = clock.now();
+        if let Some(measured) = self.known(|known| known.clock) {
+            let offset = measured.offset;
+            if measured.has_stepped(time) {
+                self.known(|known| known.clock = None);
+                self.doubts.send_modify(|doubts| *doubts += 1);
+            } else if offset.is_notable() {
+                time = clock.clone().off_by(offset.ms).now();
+            }
+        }
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        (since, Stamp { unix: since.as_secs(), nonce: random.bytes() })
+    }
+}
+
+impl Measured {
+    /// The wall clock was set, or the machine slept: what was measured says nothing of it any more.
+    fn has_stepped(&self, wall: SystemTime) -> bool {
+        let passed = now().duration_since(self.monotonic);
+        let expected = self.wall + passed;
+        let apart = wall.duration_since(expected).unwrap_or_else(|before| before.duration());
+        apart > STEPPED
+    }
+}
+
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
 }

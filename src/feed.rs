@@ -11,10 +11,10 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use tokio::{sync::watch, time::sleep};
+use tokio::sync::watch;
 
 use self::{outage::Outage, roster::Roster};
 use crate::{
@@ -31,9 +31,6 @@ use crate::{
     shutdown::Stopping,
     status::{Board, Place, State},
 };
-
-/// How often a feed that waits for the venue's list says so; reminders of it come as seldom as those of an outage.
-const SAID_EVERY: Duration = Duration::from_secs(60);
 
 /// What the legs of one feed share.
 pub struct Context {
@@ -94,8 +91,8 @@ impl Run {
     }
 }
 
-/// Keeps one feed alive until told to stop. A feed of names only begins at once; one with patterns begins with the first
-/// list, and follows each later one: what is new is subscribed, what is gone is let go, and the rest never notices.
+/// Keeps one feed alive until told to stop. What is named begins at once; what patterns match begins with the first list of
+/// the venue's, and follows each later one: what is new is subscribed, what is gone is let go, and the rest never notices.
 ///
 /// The places on the board are taken before the first poll.
 pub fn keep_alive(
@@ -104,15 +101,16 @@ pub fn keep_alive(
     list: watch::Receiver<List>,
 ) -> impl Future<Output = ()> + Send + use<> {
     let mut roster = Roster::new(context.clone(), board.clone());
-    let waits = if context.feed.products.is_fixed() {
-        roster.carry(context.feed.products.named().to_vec());
-        None
-    } else {
+    let products = &context.feed.products;
+    if products.is_fixed() || !products.named().is_empty() {
+        roster.carry(products.named().to_vec());
+    }
+    let waits = (!products.is_fixed()).then(|| {
         let place = board.place(context.feed.name.as_str().into(), now());
         place.is(State::Waiting);
         place.retire();
-        Some(place)
-    };
+        place
+    });
     follow(context, roster, waits, list)
 }
 
@@ -127,13 +125,17 @@ async fn follow(context: Arc<Context>, mut roster: Roster, mut waits: Option<Pla
     while !stopping.is_stopping() {
         tokio::select! {
             Ok(()) = list.changed(), if !context.feed.products.is_fixed() => {
-                let listed = list.borrow_and_update().clone();
-                if let Some(listed) = listed && roster.heed(&listed) && let Some(place) = waits.take() {
-                    place.leave();
+                match list.borrow_and_update().clone() {
+                    List::Known(listed) => if roster.heed(&listed) && let Some(place) = waits.take() {
+                        place.leave();
+                    },
+                    List::Failed(why) => if let Some(place) = &waits {
+                        outage.attempt();
+                        let since = outage.begins(&why, None, now());
+                        place.is(State::Down { since, why });
+                    },
+                    List::Awaited => {}
                 }
-            }
-            () = sleep(SAID_EVERY), if waits.is_some() => {
-                outage.begins("waiting for a list of the venue's with products that match", None, now());
             }
             () = roster.ended() => {}
             () = stopping.stopped() => {}

@@ -1,21 +1,28 @@
 //! What no WebSocket says, asked by REST: the venue's time at start and each hour, what it trades where a feed names
 //! patterns, and, when it refuses a key, what else it has against it.
 
-use std::{sync::Arc, time::Duration};
-
-use futures::future::{BoxFuture, FutureExt, join, pending, select_all};
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep_until},
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 
+use futures::future::{BoxFuture, FutureExt, join, join3, pending, select_all};
+use tokio::{sync::watch, time::sleep};
+
 use crate::{
+    backoff::Backoff,
     clock::Clock,
     desk::Desk,
     output::Recorder,
+    random::Random,
     record::{Event, Origin},
     rest::{Client, RestError},
     shutdown::Stopping,
+    status::Board,
     venue::{Listed, Offset, Rest},
     verdict::RestSaid,
 };
@@ -29,8 +36,21 @@ const AGAIN: Duration = Duration::from_secs(10);
 /// Between two looks into refusals: fifty connections with one key are refused within a second, and mean one thing.
 const BETWEEN_DOUBTS: Duration = Duration::from_secs(5);
 
-/// What the venue trades, as it told last; None while it has not told yet.
-pub type List = Option<Arc<[Listed]>>;
+/// A list that lacks so many of what was listed before, and more than a tenth of it, is believed when it comes twice: a venue
+/// delists some products a week, and an answer that was cut off lacks hundreds.
+const MANY: usize = 10;
+
+/// What is known of what the venue trades.
+#[derive(Clone, Debug, Default)]
+pub enum List {
+    /// It has not been told yet.
+    #[default]
+    Awaited,
+    /// It could not be had, and why; it is asked again.
+    Failed(String),
+    /// As the venue told it last.
+    Known(Arc<[Listed]>),
+}
 
 /// Whoever asks one REST interface, on behalf of every feed that has it.
 pub struct Inquiry {
@@ -44,14 +64,29 @@ pub struct Inquiry {
     list: watch::Sender<List>,
     /// Some feed has patterns.
     lists: bool,
+    board: Board,
+    random: Random,
+    /// Our clock was wrong when it was looked at last.
+    is_wrong: AtomicBool,
 }
 
 impl Inquiry {
-    /// Asks for nobody yet, at `base`, by the machine's `clock`.
+    /// Asks for nobody yet, at `base`, by the machine's `clock`; the board shows a clock that is wrong.
     #[must_use]
-    pub fn new(client: Client, rest: &'static Rest, base: &str, clock: Clock) -> Self {
-        let list = watch::Sender::default();
-        Self { client, rest, base: base.to_owned(), clock, desks: Vec::new(), feeds: Vec::new(), list, lists: false }
+    pub fn new(client: Client, rest: &'static Rest, base: &str, clock: Clock, random: Random, board: Board) -> Self {
+        Self {
+            client,
+            rest,
+            base: base.to_owned(),
+            clock,
+            desks: Vec::new(),
+            feeds: Vec::new(),
+            list: watch::Sender::default(),
+            lists: false,
+            board,
+            random,
+            is_wrong: AtomicBool::new(false),
+        }
     }
 
     /// Where it asks.
@@ -76,62 +111,121 @@ impl Inquiry {
         self.list.subscribe()
     }
 
-    /// Asks until told to stop.
+    /// Asks until told to stop. One question that is not answered holds no other up.
     pub async fn keep(self, mut stopping: Stopping) {
         tokio::select! {
-            () = self.ask_for_ever() => {}
+            () = join3(self.keep_clock(), self.keep_list(), self.keep_keys()).map(drop) => {}
             () = stopping.stopped() => {}
         }
     }
 
-    async fn ask_for_ever(self) {
-        let mut doubts: Vec<_> = self.desks.iter().map(|desk| desk.doubts()).collect();
-        let (mut wait, mut wrong) = (AGAIN, false);
+    async fn keep_clock(&self) {
+        let mut wait = AGAIN;
         loop {
-            let asked = self.look_at_clock(&mut wrong).await.and(self.look_at_products().await);
-            let next = Instant::now() + if asked.is_ok() { EVERY } else { wait };
-            wait = if asked.is_ok() { AGAIN } else { (wait * 2).min(EVERY) };
-            loop {
-                let index = tokio::select! {
-                    () = sleep_until(next) => break,
-                    index = doubted(&mut doubts) => index,
-                };
-                self.look_into(&self.desks[index], &mut wrong).await;
-                sleep_until(Instant::now() + BETWEEN_DOUBTS).await;
-            }
+            let next = match self.look_at_clock(true).await {
+                Ok(_) => {
+                    wait = AGAIN;
+                    EVERY
+                }
+                Err(error) => {
+                    let next = wait.max(error.retry_after().unwrap_or_default());
+                    wait = (wait * 2).min(EVERY);
+                    next
+                }
+            };
+            sleep(next).await;
         }
     }
 
-    /// Measures; a clock that is wrong is said and recorded each time, and one that is right again is too.
-    async fn look_at_clock(&self, wrong: &mut bool) -> Result<(), RestError> {
+    /// While no list is known feeds stand still for it, and it is asked for as connections are; later there is time.
+    async fn keep_list(&self) {
+        if !self.lists {
+            return pending().await;
+        }
+        let (mut backoff, mut wait, mut lacking) = (Backoff::default(), AGAIN, false);
+        loop {
+            let known = match &*self.list.borrow() {
+                List::Known(listed) => Some(listed.clone()),
+                List::Awaited | List::Failed(_) => None,
+            };
+            let next = match (self.client.products(self.rest, &self.base, None).await, known) {
+                (Ok(listed), Some(known)) if !lacking && lacks_many(&known, &listed) => {
+                    let (now, before) = (listed.len(), known.len());
+                    tracing::warn!(
+                        now,
+                        before,
+                        "the venue lists far fewer products: none is let go until it says so again"
+                    );
+                    lacking = true;
+                    AGAIN
+                }
+                (Ok(listed), _) => {
+                    tracing::debug!(products = listed.len(), "the venue told what it trades");
+                    self.list.send_replace(List::Known(listed.into()));
+                    (wait, lacking) = (AGAIN, false);
+                    EVERY
+                }
+                (Err(error), None) => {
+                    let next = backoff.next(self.random.fraction(), error.retry_after());
+                    self.list.send_replace(List::Failed(format!("the venue's list of products: {error}")));
+                    next
+                }
+                (Err(error), Some(_)) => {
+                    if wait == AGAIN {
+                        tracing::warn!("the venue's list of products can not be had: {error}; the last one holds");
+                    }
+                    let next = wait.max(error.retry_after().unwrap_or_default());
+                    wait = (wait * 2).min(EVERY);
+                    next
+                }
+            };
+            sleep(next).await;
+        }
+    }
+
+    async fn keep_keys(&self) {
+        let mut doubts: Vec<_> = self.desks.iter().map(|desk| (&**desk, desk.doubts())).collect();
+        loop {
+            let index = doubted(&mut doubts).await;
+            self.look_into(doubts[index].0).await;
+            sleep(BETWEEN_DOUBTS).await;
+            // Whoever was looked into stands last then: one in endless doubt keeps nobody from being heard.
+            let (desk, doubt) = doubts.remove(index);
+            doubts.push((desk, doubt));
+        }
+    }
+
+    /// Measures. A clock that has become wrong, or right, is said and recorded; one that is still wrong each hour. Whether it
+    /// has become wrong.
+    async fn look_at_clock(&self, hourly: bool) -> Result<bool, RestError> {
         let measured = self.client.time(self.rest, &self.base).await;
-        let offset = match measured {
-            Ok(offset) => offset,
-            Err(error) => {
-                tracing::debug!("the venue's clock can not be asked: {error}");
-                return Err(error);
-            }
-        };
+        let offset = measured.inspect_err(|error| tracing::debug!("the venue's clock can not be asked: {error}"))?;
         for desk in &self.desks {
-            desk.known(|known| known.offset = Some(offset));
+            desk.heard_clock(offset, &self.clock);
         }
-        let was = std::mem::replace(wrong, offset.is_notable());
+        let wrong = offset.is_notable();
+        let was = self.is_wrong.swap(wrong, Relaxed);
+        self.board.clock(wrong.then_some(offset));
         let (event, offset_ms, base) = ("clock", offset.ms, &self.base);
-        match (was, *wrong) {
-            (_, true) => tracing::warn!(
+        let signed = if self.desks.is_empty() { "" } else { "signatures are made by the venue's clock, and " };
+        match (was, wrong) {
+            (false, true) => tracing::warn!(
                 %event, offset_ms,
-                "this machine's clock is {offset}, by {base}: signatures are made by the venue's clock, and receive times are \
-                 wrong by as much; `timedatectl` says whether it is synchronised"
+                "this machine's clock is {offset}, by {base}: {signed}receive times are wrong by as much; `timedatectl` says \
+                 whether it is synchronised"
             ),
-            (true, false) => {
-                tracing::info!(%event, offset_ms, "this machine's clock is right again: {offset}, by {base}");
+            (true, true) if hourly => {
+                tracing::warn!(%event, offset_ms, "this machine's clock is still {offset}, by {base}")
             }
-            (false, false) => tracing::debug!(%event, offset_ms, "this machine's clock is {offset}, by {base}"),
+            (true, false) => {
+                tracing::info!(%event, offset_ms, "this machine's clock is right again: {offset}, by {base}")
+            }
+            _ => tracing::debug!(%event, offset_ms, "this machine's clock is {offset}, by {base}"),
         }
-        if was || *wrong {
+        if was != wrong || wrong && hourly {
             self.record(offset).await;
         }
-        Ok(())
+        Ok(wrong && !was)
     }
 
     async fn record(&self, offset: Offset) {
@@ -142,38 +236,32 @@ impl Inquiry {
         }
     }
 
-    async fn look_at_products(&self) -> Result<(), RestError> {
-        if !self.lists {
-            return Ok(());
-        }
-        match self.client.products(self.rest, &self.base, None).await {
-            Ok(products) => {
-                tracing::debug!(products = products.len(), "the venue told what it trades");
-                self.list.send_replace(Some(products.into()));
-                Ok(())
-            }
-            Err(error) => {
-                let known = self.list.borrow().is_some();
-                let then = if known { "the last one holds" } else { "feeds with patterns wait for it" };
-                tracing::warn!("the venue's list of products can not be had: {error}; {then}, and it is asked again");
-                Err(error)
-            }
-        }
-    }
-
     /// A key was refused: is it the clock, and does REST refuse it too?
-    async fn look_into(&self, desk: &Desk, wrong: &mut bool) {
+    async fn look_into(&self, desk: &Desk) {
+        let incident = desk.incident();
+        let permissions = || self.client.permissions(self.rest, &self.base, desk);
         // The next signature goes out within a second, and what is found out is to be there by then.
-        let (_, answer) = join(self.look_at_clock(wrong), self.client.permissions(self.rest, &self.base, desk)).await;
+        let (clock, mut answer) = join(self.look_at_clock(false), permissions()).await;
+        if matches!(clock, Ok(true)) && answer.is_err() {
+            // That was signed by the wrong clock.
+            answer = permissions().await;
+        }
         let said = RestSaid::from(answer);
         tracing::debug!(credentials = desk.credentials().name(), "asked by REST, the venue says of the key: {said}");
-        desk.known(|known| known.heard(said));
+        desk.heard_rest(said, incident);
     }
 }
 
-/// Which of them was refused.
-async fn doubted(doubts: &mut [watch::Receiver<u64>]) -> usize {
-    let changes: Vec<BoxFuture<'_, _>> = doubts.iter_mut().map(|doubt| doubt.changed().boxed()).collect();
+/// Whether so much of what is known is missing that the list may have been cut off.
+fn lacks_many(known: &[Listed], listed: &[Listed]) -> bool {
+    let there: HashSet<_> = listed.iter().map(|listed| &listed.id).collect();
+    let gone = known.iter().filter(|known| !there.contains(&known.id)).count();
+    gone > MANY && gone * 10 > known.len()
+}
+
+/// Which of them is in doubt.
+async fn doubted(doubts: &mut [(&Desk, watch::Receiver<u64>)]) -> usize {
+    let changes: Vec<BoxFuture<'_, _>> = doubts.iter_mut().map(|(_, doubt)| doubt.changed().boxed()).collect();
     if changes.is_empty() {
         return pending().await;
     }

@@ -140,7 +140,11 @@ impl Service {
             });
             desks.push(desk.clone());
             let recorder = Recorder::new(queue.clone(), messages, events);
-            let inquiry = inquiry_for(feed, &mut inquiries, &dial, &clock, &random);
+            let new = || {
+                let client = Client::new(dial.clone(), clock.clone(), random.clone());
+                Inquiry::new(client, feed.venue.rest, &feed.rest, clock.clone(), random.clone(), board.clone())
+            };
+            let inquiry = inquiry_at(&feed.rest, &mut inquiries, new);
             let aside = run.aside(&feed.name);
             let list = inquiry.add(aside, recorder.clone(), desk.as_ref(), !feed.products.is_fixed());
             let context = Arc::new(Context {
@@ -352,18 +356,11 @@ impl Service {
     }
 }
 
-/// The inquiry at the feed's REST address: one for all that have it.
-fn inquiry_for<'a>(
-    feed: &config::Feed,
-    inquiries: &'a mut Vec<Inquiry>,
-    dial: &Arc<dyn Dial>,
-    clock: &Clock,
-    random: &Random,
-) -> &'a mut Inquiry {
-    let known = inquiries.iter().position(|inquiry| inquiry.base() == feed.rest);
+/// The inquiry at a REST address: one for all feeds that have it.
+fn inquiry_at<'a>(base: &str, inquiries: &'a mut Vec<Inquiry>, new: impl FnOnce() -> Inquiry) -> &'a mut Inquiry {
+    let known = inquiries.iter().position(|inquiry| inquiry.base() == base);
     let index = known.unwrap_or_else(|| {
-        let client = Client::new(dial.clone(), clock.clone(), random.clone());
-        inquiries.push(Inquiry::new(client, feed.venue.rest, &feed.rest, clock.clone()));
+        inquiries.push(new());
         inquiries.len() - 1
     });
     &mut inquiries[index]

@@ -120,6 +120,14 @@ impl Session {
         missing
     }
 
+    /// Whether the venue has refused everything but heartbeats: a connection that stands and records nothing.
+    #[must_use]
+    pub fn is_refused_all(&self) -> bool {
+        let data = |s: &&Subscription| !s.has_heartbeat() && !s.subscribe.unsubscribes;
+        let mut data = self.subscriptions.iter().filter(data).peekable();
+        self.subscribed_told && data.peek().is_some() && !data.any(Subscription::is_accepted)
+    }
+
     /// Whether every subscribe that can be asked has been answered.
     #[must_use]
     pub fn is_settled(&self) -> bool {

@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::venue::Offset;
+
 /// A leg that promised to be heard of and was not is given this much more: the machine may be busy.
 const SLACK: Duration = Duration::from_secs(5);
 
@@ -24,6 +26,8 @@ pub struct Place {
 struct Legs {
     legs: Vec<Leg>,
     next_id: u64,
+    /// Our clock, where it is wrong.
+    clock: Option<Offset>,
 }
 
 #[derive(Debug)]
@@ -97,11 +101,17 @@ impl Board {
         self.lock().legs.iter().filter_map(since).max()
     }
 
+    /// Shows a clock that is wrong, or no longer.
+    pub fn clock(&self, wrong: Option<Offset>) {
+        self.lock().clock = wrong;
+    }
+
     /// One line that says how each feed is, the worst of its legs speaking for it.
     #[must_use]
     pub fn line(&self, now: Instant) -> String {
         let mut line = String::new();
-        for feed in self.lock().legs.chunk_by(|a, b| a.feed == b.feed) {
+        let board = self.lock();
+        for feed in board.legs.chunk_by(|a, b| a.feed == b.feed) {
             if !line.is_empty() {
                 line.push_str("; ");
             }
@@ -111,6 +121,9 @@ impl Board {
                 let well = feed.iter().filter(|leg| matches!(leg.state, State::Recording { .. })).count();
                 let _ = write!(line, " ({well} of {} connections deliver)", feed.len());
             }
+        }
+        if let Some(offset) = board.clock {
+            let _ = write!(line, "; this machine's clock is {offset}");
         }
         line
     }

@@ -26,7 +26,7 @@ use self::{
     stall::Stall,
 };
 use crate::{
-    feed::Context,
+    feed::{Context, outage::Outage},
     net::Socket,
     output::Closed,
     record::{Event, Line, Origin},
@@ -43,6 +43,9 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
 /// Messages taken off the socket before the clocks are looked at again: about a millisecond of work.
 const AT_ONCE: u32 = 256;
+
+/// Why nothing is recorded though the venue answers.
+const REFUSES_ALL: &str = "the venue refuses all that this feed asks for";
 
 /// A wake-up that is later than this was no doing of the venue's: the process was stopped, or the machine asleep.
 const LATE: Duration = Duration::from_secs(1);
@@ -64,6 +67,7 @@ pub(super) struct Connection<'a> {
     leaving: Option<Leaving>,
     stall: Stall,
     announced: bool,
+    refuses_all_since: Option<Instant>,
 }
 
 struct Leaving {
@@ -105,26 +109,35 @@ impl<'a> Connection<'a> {
             leaving: None,
             stall: Stall::default(),
             announced: false,
+            refuses_all_since: None,
         }
     }
 
-    /// Runs the conversation to its end. `delivering` is called once, when the venue delivers and has answered everything,
-    /// with the channels that it refuses.
-    pub async fn run(mut self, mut delivering: impl FnMut(&[&'static str])) -> (Ending, Session) {
+    /// Runs the conversation to its end. The outage is over when the venue delivers and has answered everything, unless that is
+    /// that it refuses all.
+    pub async fn run(mut self, outage: &mut Outage) -> (Ending, Session) {
         let ending = loop {
             if let Some(ending) = self.obey().await {
                 break ending;
             }
-            if !self.announced && self.session.has_delivered() && self.session.is_settled() {
-                self.announced = true;
-                delivering(&self.session.missing());
-            }
+            self.announce(outage);
             if let Some(ending) = self.turn().await {
                 break ending;
             }
         };
         let ending = self.close(ending).await;
         (self.last_words(ending).await, self.session)
+    }
+
+    fn announce(&mut self, outage: &mut Outage) {
+        if self.session.is_refused_all() {
+            if self.refuses_all_since.is_none() {
+                self.refuses_all_since = Some(outage.begins(REFUSES_ALL, None, now()));
+            }
+        } else if !self.announced && self.session.has_delivered() && self.session.is_settled() {
+            (self.announced, self.refuses_all_since) = (true, None);
+            outage.over(&self.origin, &self.session.missing(), now());
+        }
     }
 
     /// What came in one batch with the end is told too; and where the session had reasons of its own, they are the cause: a
@@ -342,7 +355,9 @@ impl<'a> Connection<'a> {
     }
 
     fn state(&self) -> State {
-        if self.announced {
+        if let Some(since) = self.refuses_all_since {
+            State::Down { since, why: REFUSES_ALL.to_owned() }
+        } else if self.announced {
             State::Recording { unsigned: self.session.stance().is_refused(), missing: self.session.missing() }
         } else {
             State::Starting

@@ -102,11 +102,14 @@ impl Leg<'_> {
         // A queue that was full is no time that the venue had.
         let begun = now();
         let carried = self.carries.borrow_and_update().clone();
+        if carried.is_empty() {
+            // It was emptied while the way was being opened; the loop sees that next.
+            return Duration::ZERO;
+        }
         let session = Session::new(feed.venue, &carried, feed.if_refused, self.stance.clone(), begun);
         let changes = self.carries.clone();
         let connection = Connection::new(dialled.socket, session, origin.clone(), self.context, self.place, changes);
-        let outage = &mut self.outage;
-        let (ending, session) = connection.run(|missing| outage.over(&origin, missing, now())).await;
+        let (ending, session) = connection.run(&mut self.outage).await;
 
         let lasted = now().duration_since(begun);
         let delivered = session.has_delivered();

@@ -77,10 +77,12 @@ impl Roster {
         self.products = products;
     }
 
-    /// Until a leg has ended, for ever where none does.
+    /// Until a leg has ended, for ever where none does. One that broke off takes the feed with it, and the process.
     pub(super) async fn ended(&mut self) {
-        if self.running.join_next().await.is_none() {
-            std::future::pending::<()>().await;
+        match self.running.join_next().await {
+            Some(Err(broken)) if broken.is_panic() => std::panic::resume_unwind(broken.into_panic()),
+            Some(_) => {}
+            None => std::future::pending().await,
         }
     }
 

@@ -14,6 +14,8 @@ const HOPELESS_AFTER: Duration = Duration::from_secs(60);
 pub struct Standing {
     refused: u32,
     in_a_row: u32,
+    /// Since when it has not taken them.
+    since: Option<Instant>,
     first_refusal: Option<Instant>,
     accepted: bool,
 }
@@ -24,13 +26,15 @@ impl Standing {
         self.refused = self.refused.saturating_add(1);
         self.in_a_row = self.in_a_row.saturating_add(1);
         self.first_refusal.get_or_insert(now);
+        self.since.get_or_insert(now);
         self.in_a_row
     }
 
-    /// The venue took them; they were good at least once, and may be again.
-    pub fn accepted(&mut self) {
+    /// The venue took them; they were good at least once, and may be again. For how long it had refused them, if it had.
+    pub fn accepted(&mut self, now: Instant) -> Option<Duration> {
         self.accepted = true;
         self.in_a_row = 0;
+        self.since.take().map(|since| now.duration_since(since))
     }
 
     /// Refused at least five times over at least a minute, and never once accepted.
@@ -55,7 +59,8 @@ mod tests {
         }
         assert!(!standing.is_hopeless(start + minute / 2), "five within seconds may be the venue's own trouble");
         assert!(standing.is_hopeless(start + minute));
-        standing.accepted();
+        assert_eq!(standing.accepted(start + minute), Some(minute));
+        assert_eq!(standing.accepted(start + minute), None);
         assert!(!standing.is_hopeless(start + minute));
     }
 }

@@ -162,10 +162,11 @@ impl Plot {
         let exchange = Simulator::new(self.exchange);
         let dial: Arc<dyn Dial> = Arc::new(Pipes { exchange: exchange.clone(), seen: seen.clone(), pipe: self.pipe });
         let recorder = Recorder::new(queue.clone(), 0, Some(0));
-        let (list, mut lists) = watch::channel(None);
+        let (list, mut lists) = watch::channel(List::Awaited);
         if self.inquire {
             let client = Client::new(dial.clone(), self.clock.clone(), random.clone());
-            let mut inquiry = Inquiry::new(client, MARKET.rest, REST, self.clock.clone());
+            let mut inquiry =
+                Inquiry::new(client, MARKET.rest, REST, self.clock.clone(), random.clone(), board.clone());
             lists = inquiry.add(run.aside("play"), recorder.clone(), desk.as_ref(), !feed.products.is_fixed());
             tokio::spawn(inquiry.keep(stopping.clone()));
         }
@@ -191,7 +192,7 @@ impl Play {
     /// The venue lists these as traded, from now on.
     pub fn list(&self, ids: &[&str]) {
         let listed = |id: &&str| Listed { id: (*id).to_owned(), alias: None, online: true };
-        self.list.send_replace(Some(ids.iter().map(listed).collect()));
+        self.list.send_replace(List::Known(ids.iter().map(listed).collect()));
     }
 
     /// Stops the feed as TERM would, and waits until all is written.

@@ -90,7 +90,7 @@ impl<'a> Examination<'a> {
             }
         };
         for desk in &self.desks {
-            desk.known(|known| known.offset = Some(offset));
+            desk.heard_clock(offset, &self.clock);
         }
         let mut what = format!("ours is {offset}, by {}", feed.rest);
         if offset.is_notable() {
@@ -106,14 +106,14 @@ impl<'a> Examination<'a> {
     async fn ask_key(&self, desk: &Desk) {
         let Some(feed) = self.patient.feeds.iter().find(|feed| uses(feed, desk.credentials())) else { return };
         let said = RestSaid::from(self.client.permissions(feed.venue.rest, &feed.rest, desk).await);
-        desk.known(|known| known.rest = Some(said));
+        desk.heard_rest(said, desk.incident());
     }
 
     /// What it said, in the light of whether a WebSocket took the same key.
     async fn judge_key(&self, desk: &Desk, taken: bool, report: &mut Report) {
         let credentials = desk.credentials();
         let Some(feed) = self.patient.feeds.iter().find(|feed| uses(feed, credentials)) else { return };
-        let Some(said) = desk.known(|known| known.rest.clone()) else { return };
+        let Some(said) = desk.rest_said() else { return };
         let subject = format!("key {}", credentials.name());
         let causes = || verdict::causes(&desk.evidence(None, Reason::Credentials, true));
         match &said {
@@ -260,7 +260,7 @@ impl<'a> Examination<'a> {
             let legs = feed.venue.legs(&feed.channels, &products);
             let desk = self.desks.iter().find(|desk| uses(feed, desk.credentials()));
             if let (Some(desk), Some(offset)) = (desk, offset) {
-                desk.known(|known| known.offset = Some(offset));
+                desk.heard_clock(offset, &self.clock);
             }
             let mut asking = self.connect(feed).await.map_err(|error| unreachable(feed, &error))?;
             let begun = self.clock.now();
