@@ -140,8 +140,11 @@ fn print_stored(
     }
     writeln!(out, "next        tickerd run --channel user --credentials {name}")?;
     writeln!(out, "            or, in a feed of the configuration: credentials = \"{name}\"")?;
-    if stored.is_of_the_system(path) && name != "main" {
-        writeln!(out, "            and, for the service, by systemctl edit tickerd: LoadCredential=tickerd-{name}")?;
+    if stored.is_of_the_system(path) {
+        if name != "main" {
+            writeln!(out, "            and, for the service, by systemctl edit tickerd: LoadCredential=tickerd-{name}")?;
+        }
+        writeln!(out, "            and, where the service runs, for it to read them: systemctl restart tickerd")?;
     }
     out.flush()
 }

@@ -275,7 +275,9 @@ pub(super) fn unknown_credentials(name: &str, known: &[&str], store: &Store) -> 
     /// Half of the shortest secret; what one calls a key is seldom as long.
     const SHOWN: usize = 16;
     let stored = store.names();
-    let known: Vec<_> = known.iter().copied().chain(stored.iter().map(String::as_str)).collect();
+    let mut known: Vec<_> = known.iter().copied().chain(stored.iter().map(String::as_str)).collect();
+    known.sort_unstable();
+    known.dedup();
     let meant = nearest::nearest(name, known.iter().copied());
     let shown = Store::is_name(name) && name.len() <= SHOWN;
     let (so, name) = if shown { (format!("\"{name}\""), name) } else { ("so".to_owned(), "NAME") };
@@ -284,9 +286,15 @@ pub(super) fn unknown_credentials(name: &str, known: &[&str], store: &Store) -> 
         (None, []) => "store them:".to_owned(),
         (None, known) => format!("there is {}. Store them:", nearest::list(known, '"')),
     };
+    // What a unit is not told to give its service, the service does not see, wherever it is stored.
+    let unit = if store.is_under_systemd() {
+        format!(", and tell the unit, by systemctl edit tickerd: [Service] LoadCredential=tickerd-{name}")
+    } else {
+        String::new()
+    };
     format!(
         "no credentials are called {so}: no section is [credentials.{name}], and there is no {}; {remedy} tickerd \
-         credential add {name}",
+         credential add {name}{unit}",
         store.searched(name)
     )
 }

@@ -103,7 +103,7 @@ impl Store {
     pub fn searched(&self, name: &str) -> String {
         let told = |folder: &Path| match fs::read_dir(folder) {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                format!("{} (which is not ours to read)", folder.display())
+                format!("{} (which only root may read: run it as root)", folder.display())
             }
             _ => folder.display().to_string(),
         };
@@ -132,6 +132,12 @@ impl Store {
     #[must_use]
     pub fn is_of_the_system(&self, path: &Path) -> bool {
         path.starts_with(&self.system)
+    }
+
+    /// Whether a service manager says which credentials there are: then further ones are given by its unit alone.
+    #[must_use]
+    pub fn is_under_systemd(&self) -> bool {
+        self.given.is_some()
     }
 
     /// Whether systemd put this file there, for one start: it is not ours to remove.

@@ -1,16 +1,23 @@
 //! The running daemon when it is refused: it names the cause in one line, goes on with what it can, and comes back by itself.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use serde_json::Value;
 use tickerd::{
     auth::{Credentials, Scheme, Secret},
+    clock::Clock,
     simulator::Faults,
     venue::Permissions,
 };
 use tokio::time::sleep;
 
-use crate::stage::{Play, Plot, cdp_key, hmac_key};
+use crate::stage::{Play, Plot, Shared, cdp_key, hmac_key};
 
 /// The lines of the record.
 fn lines(written: &[u8]) -> Vec<Value> {
@@ -163,6 +170,158 @@ async fn a_key_that_is_revoked_and_restored_is_outlived() {
     assert!(seen.iter().any(|s| s.3 && is_signed(&s.1) && s.1.contains("\"user\"")));
     let (_, written) = play.end().await;
     assert!(messages(&lines(&written), "user") >= 2, "its snapshot came again");
+}
+
+/// What the log says from now on, as the journal has it: a priority and a line.
+fn log() -> (tracing::subscriber::DefaultGuard, Shared<Vec<u8>>) {
+    let lines = Shared::<Vec<u8>>::default();
+    let paper = Paper(lines.clone());
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::INFO)
+        .with_ansi(false)
+        .without_time()
+        .with_writer(move || paper.clone())
+        .finish();
+    (tracing::subscriber::set_default(subscriber), lines)
+}
+
+#[derive(Clone)]
+struct Paper(Shared<Vec<u8>>);
+
+impl std::io::Write for Paper {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("whole").write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The lines of the log that name what is searched for, of tickerd's own.
+fn said(log: &Shared<Vec<u8>>, words: &str) -> Vec<String> {
+    let text = String::from_utf8(log.lock().expect("whole").clone()).expect("UTF-8");
+    let ours = text.lines().filter(|line| line.contains("tickerd::") && !line.contains("tickerd::simulator"));
+    ours.filter(|line| line.contains(words)).map(str::to_owned).collect()
+}
+
+/// `coinbase-pro-node#201`: a key was refused for a night, and the log had either nothing of it or ten thousand lines.
+#[tokio::test(start_paused = true)]
+async fn the_log_has_one_line_of_why_and_one_of_the_end() {
+    let key = cdp_key();
+    let mut plot = Plot::new(&["ticker_batch", "user"], Some(key.clone()));
+    plot.exchange.faults = faults(&["conn1:close:1001@1200s"]);
+    plot.inquire = true;
+    let (_guard, log) = log();
+    let play = plot.play();
+    play.exchange.revoke(key.key());
+    sleep(Duration::from_secs(300)).await;
+    let why = said(&log, "refuses the credentials");
+    assert_eq!(why.len(), 1, "{why:?}");
+    for words in ["ERROR", "credentials=\"main\"", "unknown, disabled, deleted", "UNSIGNED", "`tickerd doctor`"] {
+        assert!(why[0].contains(words), "{words}: {}", why[0]);
+    }
+    assert!(said(&log, "takes the credentials again").is_empty());
+
+    play.exchange.restore(key.key());
+    sleep(Duration::from_secs(700)).await;
+    let end = said(&log, "takes the credentials again");
+    assert_eq!(end.len(), 1, "{end:?}");
+    assert!(end[0].contains("INFO") && end[0].contains("after 5m"), "with how long it was: {end:?}");
+
+    // A second time, at the cut, is news again.
+    play.exchange.revoke(key.key());
+    sleep(Duration::from_secs(500)).await;
+    assert_eq!(said(&log, "refuses the credentials").len(), 2);
+    play.end().await;
+}
+
+/// A feed of which the venue refuses all is not recording, though heartbeats come.
+#[tokio::test(start_paused = true)]
+async fn a_feed_that_is_refused_whole_is_down() {
+    let mut plot = Plot::new(&["user"], Some(cdp_key()));
+    plot.exchange.credentials = vec![cdp_key(), hmac_key()];
+    plot.inquire = true;
+    let (_guard, log) = log();
+    let play = plot.play();
+    sleep(Duration::from_secs(60)).await;
+    let status = play.board.line(tokio::time::Instant::now().into_std());
+    assert!(status.starts_with("play DOWN") && status.contains("refuses all"), "{status}");
+    assert!(!play.board.is_delivering());
+    assert!(said(&log, "NOTHING of this feed is recorded").len() == 1 && said(&log, ": recording").is_empty());
+    play.end().await;
+}
+
+/// A clock that was wrong when it was measured and is set right afterwards, with nobody left to ask: what was measured must
+/// not be added to a clock that is right.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_right_is_believed() {
+    let off = Arc::new(AtomicI64::new(-90_000));
+    let mut plot = Plot::new(&["ticker_batch"], Some(hmac_key()));
+    plot.clock = Clock::told({
+        let (clock, off) = (plot.clock.clone(), off.clone());
+        move || clock.clone().off_by(off.load(Relaxed)).now()
+    });
+    plot.exchange.faults = faults(&["conn1:close:1001@60s"]);
+    (plot.inquire, plot.rest_for) = (true, Duration::from_secs(30));
+    let play = plot.play();
+    sleep(Duration::from_secs(40)).await;
+    off.store(0, Relaxed);
+    sleep(Duration::from_secs(60)).await;
+    let (seen, _) = play.end().await;
+    let seen = seen.lock().expect("whole");
+    let later: Vec<_> = seen.subscribes.iter().filter(|subscribe| subscribe.0 > 1).collect();
+    assert!(
+        !later.is_empty() && later.iter().all(|subscribe| subscribe.3 && is_signed(&subscribe.1)),
+        "{}",
+        later.len()
+    );
+}
+
+/// Names need no list; patterns that wait for one come within seconds of the venue, not within as long as it was away.
+#[tokio::test(start_paused = true)]
+async fn a_feed_with_patterns_comes_back_with_the_venue() {
+    let mut plot = Plot::new(&["ticker_batch"], None);
+    plot.products = vec!["ETH-USD", "BTC-*"];
+    (plot.inquire, plot.down_for) = (true, Duration::from_secs(600));
+    let (_guard, log) = log();
+    let play = plot.play();
+    sleep(Duration::from_secs(500)).await;
+    let status = play.board.line(tokio::time::Instant::now().into_std());
+    assert!(status.contains("DOWN 8 m"), "{status}");
+    assert!(said(&log, "nothing is recorded").len() < 12, "one line an outage and its reminders");
+    sleep(Duration::from_secs(135)).await;
+    let subscribes = play.seen.lock().expect("whole").subscribes.clone();
+    for product in ["ETH-USD", "BTC-USD"] {
+        assert!(subscribes.iter().any(|subscribe| subscribe.1.contains(product)), "{product}");
+    }
+    play.end().await;
+}
+
+/// An answer that was cut off lists half: nothing is let go for it.
+#[tokio::test(start_paused = true)]
+async fn a_list_that_lacks_many_is_believed_when_it_comes_twice() {
+    let ids: Vec<_> = (0..40).map(|number| format!("P{number}-USD")).collect();
+    let listed = |ids: &[String]| {
+        let listed = |id: &String| tickerd::venue::Listed { id: id.clone(), alias: None, online: true };
+        ids.iter().map(listed).collect::<Vec<_>>()
+    };
+    let mut plot = Plot::new(&["ticker_batch"], None);
+    plot.products = vec!["*-USD"];
+    plot.inquire = true;
+    let play = plot.play();
+    play.exchange.list(listed(&ids));
+    sleep(Duration::from_secs(3590)).await;
+    play.exchange.list(listed(&ids[..20]));
+    sleep(Duration::from_secs(15)).await;
+    let lets_go = |play: &Play| {
+        let seen = play.seen.lock().expect("whole");
+        seen.subscribes.iter().any(|subscribe| subscribe.1.contains("unsubscribe"))
+    };
+    assert!(!lets_go(&play), "once is not believed");
+    sleep(Duration::from_secs(20)).await;
+    assert!(lets_go(&play), "twice is");
+    play.end().await;
 }
 
 /// The venue's list is asked by REST, each hour: what is new is there within the hour.

@@ -112,6 +112,10 @@ pub struct Plot {
     pub if_refused: IfRefused,
     /// The venue is asked by REST as well, as the process does.
     pub inquire: bool,
+    /// From the start on nobody answers for so long...
+    pub down_for: Duration,
+    /// ...and REST answers for so long only.
+    pub rest_for: Duration,
 }
 
 impl Plot {
@@ -132,6 +136,8 @@ impl Plot {
             pipe: 64 * 1024,
             if_refused: IfRefused::Public,
             inquire: false,
+            down_for: Duration::ZERO,
+            rest_for: Duration::MAX,
         }
     }
 
@@ -160,7 +166,14 @@ impl Plot {
             if_refused: self.if_refused,
         };
         let exchange = Simulator::new(self.exchange);
-        let dial: Arc<dyn Dial> = Arc::new(Pipes { exchange: exchange.clone(), seen: seen.clone(), pipe: self.pipe });
+        let dial: Arc<dyn Dial> = Arc::new(Pipes {
+            exchange: exchange.clone(),
+            seen: seen.clone(),
+            pipe: self.pipe,
+            begun: tokio::time::Instant::now(),
+            down_for: self.down_for,
+            rest_for: self.rest_for,
+        });
         let recorder = Recorder::new(queue.clone(), 0, Some(0));
         let (list, mut lists) = watch::channel(List::Awaited);
         if self.inquire {
@@ -242,11 +255,18 @@ struct Pipes {
     exchange: Arc<Simulator>,
     seen: Shared<Seen>,
     pipe: usize,
+    begun: tokio::time::Instant,
+    down_for: Duration,
+    rest_for: Duration,
 }
 
 impl Dial for Pipes {
     fn open<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<Opened, DialError>> {
         Box::pin(async move {
+            let passed = self.begun.elapsed();
+            if passed < self.down_for || (url.starts_with("http") && passed >= self.rest_for) {
+                return Err(DialError::Connect("stage".into(), io::ErrorKind::ConnectionRefused.into()));
+            }
             let (ours, theirs) = tokio::io::duplex(self.pipe);
             let exchange = self.exchange.clone();
             tokio::spawn(async move { exchange.serve(theirs).await });
