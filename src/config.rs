@@ -19,7 +19,6 @@ mod surroundings;
 
 pub use choice::{Choice, ChoiceError, Chosen, choose};
 pub use credentials::HMAC_EXPIRED;
-pub use feed::channel_meant;
 pub use flags::Flags;
 pub use load::{ConfigError, credentials, load};
 pub use place::{Place, Problem};

@@ -215,10 +215,10 @@ impl Inquiry {
                  whether it is synchronised"
             ),
             (true, true) if hourly => {
-                tracing::warn!(%event, offset_ms, "this machine's clock is still {offset}, by {base}")
+                tracing::warn!(%event, offset_ms, "this machine's clock is still {offset}, by {base}");
             }
             (true, false) => {
-                tracing::info!(%event, offset_ms, "this machine's clock is right again: {offset}, by {base}")
+                tracing::info!(%event, offset_ms, "this machine's clock is right again: {offset}, by {base}");
             }
             _ => tracing::debug!(%event, offset_ms, "this machine's clock is {offset}, by {base}"),
         }

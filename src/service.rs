@@ -219,8 +219,8 @@ impl Service {
                 self.drain(written).await?;
                 Err(Failure::new(
                     Status::Refused,
-                    "the venue refused the credentials at least five times over a minute and never took them: `tickerd doctor` \
-                     says why",
+                    "the venue refused the credentials at least five times over a minute and never took them: `tickerd doctor`, \
+                     with the same --key-file or --credentials if any, says why",
                 ))
             }
         }

@@ -13,7 +13,7 @@ const SLACK: Duration = Duration::from_secs(5);
 
 /// All legs, each beside those of its feed, in the order in which the feeds came.
 #[derive(Clone, Debug, Default)]
-pub struct Board(Arc<Mutex<Legs>>);
+pub struct Board(Arc<Mutex<Written>>);
 
 /// One leg's line on the board.
 #[derive(Clone, Debug)]
@@ -23,7 +23,7 @@ pub struct Place {
 }
 
 #[derive(Debug, Default)]
-struct Legs {
+struct Written {
     legs: Vec<Leg>,
     next_id: u64,
     /// Our clock, where it is wrong.
@@ -128,7 +128,7 @@ impl Board {
         line
     }
 
-    fn lock(&self) -> MutexGuard<'_, Legs> {
+    fn lock(&self) -> MutexGuard<'_, Written> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -33,6 +33,8 @@ pub struct Venue {
     pub channels: &'static [Channel],
     /// The first subscribe must come within this after the handshake, or the venue closes.
     pub subscribe_within: Duration,
+    /// What people call channels who come from elsewhere (the message's own name, the Exchange's, an SDK's), and what they mean.
+    pub also_called: &'static [(&'static str, &'static str)],
     /// Puts what one connection is to carry into as few messages as the venue takes, in the order of sending.
     pub messages: fn(&[&'static Channel], &[Product]) -> Vec<Subscribe>,
     /// Writes one subscribe, signed where there are credentials.
@@ -97,6 +99,21 @@ pub struct Subscribe {
     pub products: Vec<Product>,
 }
 
+impl Subscribe {
+    /// Channel and product of what is asked for and is not in the venue's `list`; of channels that name no product there is
+    /// nothing to miss.
+    #[must_use]
+    pub fn left_out(&self, list: &[(String, Vec<String>)]) -> Vec<(&'static str, String)> {
+        let mut left_out = Vec::new();
+        for channel in self.channels.iter().filter(|channel| channel.products == Products::Required) {
+            let listed = list.iter().find(|(name, _)| name == channel.name).map_or(&[][..], |(_, products)| products);
+            let missing = |product: &&Product| !listed.iter().any(|listed| product.answers_to(listed));
+            left_out.extend(self.products.iter().filter(missing).map(|product| (channel.name, product.to_string())));
+        }
+        left_out
+    }
+}
+
 /// A subscribe ready to be sent.
 pub struct Message {
     /// The text for the wire. It holds a signature: it goes to the socket and nowhere else.
@@ -139,6 +156,14 @@ impl Venue {
     pub fn reason(&self, words: &str) -> Reason {
         let words = words.to_lowercase();
         self.words.iter().find(|(known, _)| words.contains(known)).map_or(Reason::Unknown, |(_, reason)| *reason)
+    }
+
+    /// The channel that is meant by a name that the venue does not have, where people from elsewhere call it so.
+    #[must_use]
+    pub fn channel_meant(&self, given: &str) -> Option<&'static Channel> {
+        let given = given.to_lowercase();
+        let meant = self.also_called.iter().find(|(other, _)| *other == given).map_or(&*given, |(_, name)| name);
+        self.channel(meant)
     }
 
     /// The channel that one subscribes to as `name`.

@@ -436,6 +436,23 @@ fn the_doctor_names_the_cause_and_ends_as_the_contract_says() {
     }
 }
 
+/// The README's sample is what a reader gets: a REST token in a WebSocket's message.
+#[test]
+fn the_sample_of_the_readme_is_what_the_doctor_says() {
+    let scene = Scene::new();
+    let key = ["--key-file", "cdp_api_key.json"];
+    let sign = scene.output(&[&["sign", "rest", "GET", "/api/v3/brokerage/accounts", "--json"][..], &key].concat());
+    let signed: serde_json::Value = serde_json::from_slice(&sign.stdout).expect("JSON");
+    let message = serde_json::json!({ "type": "subscribe", "channel": "user", "jwt": signed["signature"] });
+    scene.file("request.txt", message.to_string().as_bytes());
+    let output = scene.output(&[&["doctor", "--message", "request.txt", "--offline"][..], &key].concat());
+    assert_eq!(output.status.code(), Some(77));
+    let told = String::from_utf8(output.stdout).expect("UTF-8");
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).expect("there is one");
+    let (_, why) = told.split_once("\nWhy\n").expect("a reason");
+    assert!(readme.contains(why) && readme.contains(told.lines().next().expect("a line")), "{told}");
+}
+
 /// A clock off by 90 s is seen from the venue. A token outlives one that is behind; none is taken from one that is ahead.
 #[test]
 fn the_doctor_sees_a_clock_that_is_off() {

@@ -315,7 +315,7 @@ fn an_error_in_a_feed_names_what_was_probably_meant() {
         ),
         ("channels = [\"l2_data\"]", "did you mean \"level2\"?"),
         ("channels = [\"matches\"]", "did you mean \"market_trades\"?"),
-        ("channels = [\"full\"]", "there is \"heartbeats\", \"candles\", \"status\""),
+        ("channels = [\"rfq_matches\"]", "there is \"heartbeats\", \"candles\", \"status\""),
         ("channels = []", ":3: feed.channels: the feed has no channels; there is \"heartbeats\""),
         ("", ":1: feed.channels: the feed has no channels"),
         ("channels = [\n\"status\",\n\"status\"]\nproducts=[\"A-B\"]", ":5: feed.channels: \"status\" is there twice"),

@@ -142,7 +142,10 @@ fn print_stored(
     writeln!(out, "            or, in a feed of the configuration: credentials = \"{name}\"")?;
     if stored.is_of_the_system(path) {
         if name != "main" {
-            writeln!(out, "            and, for the service, by systemctl edit tickerd: LoadCredential=tickerd-{name}")?;
+            writeln!(
+                out,
+                "            and, for the service, by systemctl edit tickerd: LoadCredential=tickerd-{name}"
+            )?;
         }
         writeln!(out, "            and, where the service runs, for it to read them: systemctl restart tickerd")?;
     }

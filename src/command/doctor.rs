@@ -46,14 +46,21 @@ pub fn run(cli: &Cli, typed: &cli::Doctor, around: &Surroundings, out: &mut impl
         Admission::Patient(patient) => Some(patient),
         Admission::Nobody | Admission::Wrong => None,
     };
-    // What was asked about is answered first: that an HMAC key has expired must not hide what is wrong with the message.
+    let examination = patient.map(Examination::new).transpose()?;
+    // What was asked about is answered first: that an HMAC key has expired must not hide what is wrong with the message. The
+    // venue's clock judges its age, where it can be asked.
     if let (Some(file), Admission::Patient(_) | Admission::Nobody) = (&typed.message, &admission) {
-        examine(file, patient, &mut report)?;
+        let mut clock = Report::default();
+        if let Some(examination) = examination.as_ref().filter(|_| !typed.offline) {
+            block_on(examination.ask_time_at_once(&mut clock))?;
+        }
+        let now = examination.as_ref().map_or_else(|| Clock::system().unix(), Examination::unix);
+        examine(file, patient, now, &mut report)?;
+        report.append(clock);
     }
     let mut reached = true;
-    if let Some(patient) = patient {
+    if let (Some(patient), Some(examination)) = (patient, &examination) {
         look(patient, around, &mut report);
-        let examination = Examination::new(patient)?;
         match typed.live {
             Some(span) if !report.is_ill() => return block_on(examination.live(span, out))?,
             None if !typed.offline && typed.message.is_none() => reached = block_on(examination.ask(&mut report))?,
@@ -76,7 +83,7 @@ pub fn run(cli: &Cli, typed: &cli::Doctor, around: &Surroundings, out: &mut impl
 fn look(patient: &Patient, around: &Surroundings, report: &mut Report) {
     report.add("configuration", Outcome::Well, &*patient.source);
     for warning in &patient.warnings {
-        report.add("", Outcome::Doubtful, warning);
+        report.add("configuration", Outcome::Doubtful, warning);
     }
     for origin in &patient.credentials {
         let credentials = &origin.credentials;
@@ -100,26 +107,26 @@ fn look(patient: &Patient, around: &Surroundings, report: &mut Report) {
         findings.extend(verdict::shadowed(credentials, &around.env));
         report.found("credentials", detail, findings);
     }
-    for feed in &patient.feeds {
-        if let Some(finding) = verdict::of_url(&feed.url, feed.venue) {
-            report.found(format!("feed {}", feed.name), finding.what.clone(), vec![finding]);
-        }
-    }
 }
 
 /// Takes a pasted message apart.
-fn examine(file: &Path, patient: Option<&Patient>, report: &mut Report) -> Result<(), Failure> {
+fn examine(file: &Path, patient: Option<&Patient>, now: u64, report: &mut Report) -> Result<(), Failure> {
     let failed = |error: &dyn fmt::Display| Failure::new(Status::Config, format!("{}: {error}", file.display()));
     let text = read(file).map_err(|error| failed(&error))?;
     let venue = patient.and_then(|patient| patient.feeds.first()).map_or(venue::ALL[0], |feed| feed.venue);
     let credentials = patient.and_then(|patient| patient.credentials.first()).map(|origin| &*origin.credentials);
-    let findings =
-        verdict::message(&text, venue, credentials, Clock::system().unix()).map_err(|error| failed(&error))?;
-    let against = credentials.map_or_else(
-        || "without credentials: what only the secret can tell was not looked at".to_owned(),
-        |credentials| format!("against the secret of \"{}\"", credentials.name()),
-    );
-    report.found("message", against, findings);
+    let findings = verdict::message(&text, venue, credentials, now).map_err(|error| failed(&error))?;
+    let subject = "message";
+    match credentials {
+        Some(credentials) => {
+            report.found(subject, format!("against the secret of \"{}\"", credentials.name()), findings);
+        }
+        None => {
+            let what = "what only the secret can tell was not looked at: add --key-file or --credentials";
+            let outcome = if verdict::is_refusal(&findings) { Outcome::Ill } else { Outcome::Doubtful };
+            report.add_because(subject, outcome, what, findings);
+        }
+    }
     Ok(())
 }
 

@@ -15,7 +15,7 @@ use crate::{
     auth::{Signer, Stamp, jwt::Claims},
     cli::{self, Cli, Sign},
     clock::Clock,
-    config::{Chosen, HMAC_EXPIRED, Surroundings, channel_meant, choose, read},
+    config::{Chosen, HMAC_EXPIRED, Surroundings, choose, read},
     exit::{Failure, Status},
     random::Random,
     venue::{self, Channel, Product, Products, Request, Subscribe, Venue},
@@ -94,7 +94,7 @@ fn channel(given: &str, venue: &Venue, mended: &mut Vec<String>) -> Result<&'sta
     if let Some(channel) = venue.channel(given) {
         return Ok(channel);
     }
-    if let Some(meant) = channel_meant(venue, given) {
+    if let Some(meant) = venue.channel_meant(given) {
         mended.push(format!("\"{given}\" is subscribed to as \"{}\"", meant.name));
         return Ok(meant);
     }

@@ -8,21 +8,11 @@ use toml::Spanned;
 use super::{Feed, Origin, Store, draft, nearest, review::Review};
 use crate::{
     venue::{self, Channel, Products, Selection, Unselectable, Venue},
-    verdict::Mistake,
+    verdict::{self, Mistake},
 };
 
 /// Venues that will be, so that nobody looks for a slip in their names.
 const LATER: &[&str] = &["exchange", "international", "prime"];
-
-/// Names that are too far from the right one for a slip, and that people bring from other places: the message's name, the
-/// Exchange's, the SDKs'.
-const ALSO_CALLED: &[(&str, &str)] = &[
-    ("l2_data", "level2"),
-    ("l2", "level2"),
-    ("level2_batch", "level2"),
-    ("matches", "market_trades"),
-    ("trades", "market_trades"),
-];
 
 /// Every feed that is right; what is not is told to `review`.
 pub(super) fn review(
@@ -193,7 +183,10 @@ impl Reader<'_, '_> {
 
     fn url(&mut self, venue: &Venue, signed: bool) -> Option<Address> {
         let Some(typed) = &self.draft.url else { return Address::parse(venue.url, "wss", "ws").ok() };
+        let elsewhere = verdict::of_url(typed.get_ref(), venue);
         let wrong = match Address::parse(typed.get_ref(), "wss", "ws") {
+            // Another interface of Coinbase's, which answers no such WebSocket.
+            Ok(_) if elsewhere.is_some() => elsewhere.map_or_else(String::new, |finding| finding.what),
             Ok(address) if address.tls || address.loopback => return Some(address),
             Ok(_) if signed => "the credentials would go over the network unencrypted; write wss://".to_owned(),
             Ok(address) => {
@@ -299,14 +292,6 @@ pub(super) fn unknown_credentials(name: &str, known: &[&str], store: &Store) -> 
     )
 }
 
-/// The channel that was probably meant by a name that the venue does not know.
-#[must_use]
-pub fn channel_meant(venue: &Venue, given: &str) -> Option<&'static Channel> {
-    let known: Vec<_> = venue.channels.iter().map(|channel| channel.name).collect();
-    let alias = ALSO_CALLED.iter().find(|(other, name)| *other == given && known.contains(name));
-    venue.channel(alias.map(|(_, name)| *name).or_else(|| nearest::nearest(given, known))?)
-}
-
 /// What to say of a channel that the venue does not have.
 fn stranger(venue: &Venue, given: &str) -> String {
     if let Some(other) = venue::ALL.iter().find(|other| other.channel(given).is_some()) {
@@ -315,8 +300,9 @@ fn stranger(venue: &Venue, given: &str) -> String {
             venue.name, other.name, other.name
         );
     }
-    match channel_meant(venue, given) {
-        Some(meant) => format!("{} has no \"{given}\"; did you mean \"{}\"?", venue.name, meant.name),
+    let known = venue.channels.iter().map(|channel| channel.name);
+    match venue.channel_meant(given).map(|channel| channel.name).or_else(|| nearest::nearest(given, known)) {
+        Some(meant) => format!("{} has no \"{given}\"; did you mean \"{meant}\"?", venue.name),
         None => format!("{} has no \"{given}\"; there is {}", venue.name, list_channels(venue)),
     }
 }

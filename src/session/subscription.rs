@@ -131,9 +131,7 @@ impl Subscription {
     /// An answer that names none of what is asked for: the venue trades none of these products. Whether it was signed.
     pub(super) fn accept_nothing(&mut self) -> Option<bool> {
         let State::Asked { signed, .. } = self.state else { return None };
-        for channel in self.subscribe.channels.iter().filter(|channel| channel.products == Products::Required) {
-            self.omitted.extend(self.subscribe.products.iter().map(|product| (channel.name, product.to_string())));
-        }
+        self.omitted.extend(self.subscribe.left_out(&[]));
         self.state = State::Accepted;
         self.refusals = 0;
         Some(signed)
@@ -158,15 +156,11 @@ impl Subscription {
             self.state = State::Accepted;
             return Some(signed);
         }
-        let answered = |channel: &Channel| list.iter().find(|(name, _)| name == channel.name);
-        if !self.subscribe.channels.iter().all(|channel| answered(channel).is_some()) {
+        let answered = |channel: &&Channel| list.iter().any(|(name, _)| name == channel.name);
+        if !self.subscribe.channels.iter().all(answered) {
             return None;
         }
-        for channel in self.subscribe.channels.iter().filter(|channel| channel.products == Products::Required) {
-            let products = answered(channel).map_or(&[][..], |(_, products)| products);
-            let left_out = self.subscribe.products.iter().filter(|asked| !products.iter().any(|p| asked.answers_to(p)));
-            self.omitted.extend(left_out.map(|product| (channel.name, product.to_string())));
-        }
+        self.omitted.extend(self.subscribe.left_out(list));
         self.state = State::Accepted;
         self.refusals = 0;
         Some(signed)

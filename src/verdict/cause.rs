@@ -138,7 +138,7 @@ fn of_signed(evidence: &Evidence) -> Vec<Finding> {
         Some(RestSaid::Took(_)) => found.extend(taken_by_rest(evidence)),
         Some(RestSaid::Forbidden(words)) => {
             found.push(Finding::wrong(M::Permission, format!("REST answers 403 {words:?}")));
-            found.push(Finding::possible(M::AllowedIps, "the key is bound to other IP addresses"));
+            found.push(Finding::possible(M::AllowedIps, "the key may be bound to other IP addresses"));
         }
         Some(RestSaid::Unauthorized(words)) => {
             let what = format!("REST refuses it as well, with 401 {words:?}");
@@ -146,7 +146,10 @@ fn of_signed(evidence: &Evidence) -> Vec<Finding> {
                 M::KeyState,
                 format!("{what}: the key is unknown, disabled, deleted or too new, or the secret is another key's"),
             ));
-            found.push(Finding::possible(M::AllowedIps, "the key is bound to other IP addresses than this machine's"));
+            found.push(Finding::possible(
+                M::AllowedIps,
+                "the key may be bound to other IP addresses than this machine's",
+            ));
         }
         Some(RestSaid::Unreachable(_)) | None => {
             found.push(Finding::possible(M::KeyState, "the key is unknown, expired, disabled, deleted or too new"));

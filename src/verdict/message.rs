@@ -35,9 +35,13 @@ pub fn message(
         Pasted::Subscribe(message) => examination.subscribe(&message),
         Pasted::Headers(headers, asked) => examination.headers(&headers, asked.as_ref()),
     };
-    // What was pasted is always old. That it was too old when it was sent is worth a word where nothing else explains.
-    if super::is_refusal(&found) {
-        found.retain(|finding| finding.certainty != Certainty::Possible || finding.mistake != M::Stale);
+    // What was pasted is always old: that is worth a word where nothing else explains.
+    let explained = found.iter().any(|finding| finding.certainty != Certainty::Noted);
+    if explained {
+        found.retain(|finding| finding.certainty != Certainty::Noted || finding.mistake != M::Stale);
+    }
+    for finding in found.iter_mut().filter(|finding| finding.mistake == M::Stale && !explained) {
+        finding.certainty = Certainty::Possible;
     }
     found.sort_by_key(|finding| finding.certainty as u8);
     Ok(found)
@@ -248,7 +252,7 @@ impl Examination<'_> {
             let age = self.now - seconds;
             let what =
                 format!("the signature is {age} s old: if it was as old when it was sent, it was refused for that");
-            found.push(Finding::possible(M::Stale, what));
+            found.push(Finding::noted(M::Stale, what));
         }
     }
 }

@@ -27,16 +27,7 @@ pub fn of_channel(venue: &Venue, given: &str) -> Option<Finding> {
         let what = format!("{} has no channel {given:?}, but {} ({}) has", venue.name, other.name, other.url);
         return Some(Finding::wrong(M::PrivateChannel, what));
     }
-    // The names that data arrive under, and those of the Exchange and of former days.
-    let meant = match given.to_lowercase().as_str() {
-        "heartbeat" => "heartbeats",
-        "l2_data" | "full" | "level2_batch" | "level2_50" => "level2",
-        "matches" | "trades" | "market_trade" => "market_trades",
-        "tickers" => "ticker",
-        lower => lower,
-    }
-    .to_owned();
-    let what = match venue.channel(&meant) {
+    let what = match venue.channel_meant(given) {
         Some(channel) => format!("{} has no channel {given:?}: \"{}\"?", venue.name, channel.name),
         None if given.len() > LONGEST => format!("{} has no channel whose name has {} bytes", venue.name, given.len()),
         None => format!("{} has no channel {given:?}", venue.name),

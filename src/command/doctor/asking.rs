@@ -12,7 +12,7 @@ use crate::{
     net::Socket,
     pace::Pace,
     random::Random,
-    venue::{Kind, Product, Products, Subscribe, Venue},
+    venue::{Kind, Subscribe, Venue},
 };
 
 /// The venue answers within 0.2 s, but behind the channel's snapshots, which are megabytes.
@@ -69,7 +69,10 @@ impl Asking<'_> {
             };
             match (self.venue.read)(&message).kind {
                 Kind::Refusal(words) => return Answer::Refused(words),
-                Kind::Ack(accepted) => return Answer::Taken(left_out(subscribe, &accepted)),
+                Kind::Ack(accepted) => {
+                    let left_out = subscribe.left_out(&accepted);
+                    return Answer::Taken(left_out.into_iter().map(|(_, product)| product).collect());
+                }
                 Kind::Heartbeat | Kind::Data(_) => {}
             }
         }
@@ -116,15 +119,4 @@ impl Asking<'_> {
     pub async fn leave(mut self) {
         let _ = timeout_at(Instant::now() + SEND_WITHIN, self.socket.close(None)).await;
     }
-}
-
-/// The products that were asked for and are not in the venue's list; of private channels it lists none.
-fn left_out(subscribe: &Subscribe, accepted: &[(String, Vec<String>)]) -> Vec<String> {
-    let mut left_out = Vec::new();
-    for channel in subscribe.channels.iter().filter(|channel| channel.products == Products::Required) {
-        let listed = accepted.iter().find(|(name, _)| name == channel.name).map_or(&[][..], |(_, products)| products);
-        let missing = |product: &&Product| !listed.iter().any(|listed| product.answers_to(listed));
-        left_out.extend(subscribe.products.iter().filter(missing).map(ToString::to_string));
-    }
-    left_out
 }

@@ -1,6 +1,7 @@
 //! What the venue says: its time, what each key may do, and a real subscribe on each feed.
 
 use std::{
+    cell::Cell,
     fmt,
     io::{self, Write},
     sync::Arc,
@@ -8,7 +9,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{
     Patient,
@@ -42,7 +43,12 @@ pub(super) struct Examination<'a> {
     clock: Clock,
     random: Random,
     desks: Vec<Arc<Desk>>,
+    /// Our clock as the venue's shows it to be, once that was asked.
+    offset: Cell<Option<Offset>>,
 }
+
+/// For the clock alone, beside a message that is there already, nobody waits longer.
+const AT_ONCE: Duration = Duration::from_secs(5);
 
 impl<'a> Examination<'a> {
     /// Nobody is asked yet.
@@ -52,7 +58,7 @@ impl<'a> Examination<'a> {
         let (clock, random) = (Clock::system(), Random::system());
         let client = Client::new(dial.clone(), clock.clone(), random.clone());
         let desks = patient.credentials.iter().map(|origin| Arc::new(Desk::new(origin.credentials.clone()))).collect();
-        Ok(Self { patient, dial, client, clock, random, desks })
+        Ok(Self { patient, dial, client, clock, random, desks, offset: Cell::new(None) })
     }
 
     /// Asks everything, and adds what was answered. Whether any feed's WebSocket could be asked.
@@ -81,6 +87,20 @@ impl<'a> Examination<'a> {
         reached
     }
 
+    /// The venue's time where the first feed is, if it comes soon.
+    pub async fn ask_time_at_once(&self, report: &mut Report) {
+        let Some(feed) = self.patient.feeds.first() else { return };
+        if timeout(AT_ONCE, self.ask_time(feed, report)).await.is_err() {
+            report.add("clock", Outcome::Unknown, format!("{} gave no answer within 5 s", feed.rest));
+        }
+    }
+
+    /// Seconds since 1970, by the venue's clock where it was asked and ours is wrong.
+    pub fn unix(&self) -> u64 {
+        let wrong = self.offset.get().filter(Offset::is_notable);
+        wrong.map_or_else(|| self.clock.unix(), |offset| self.clock.clone().off_by(offset.ms).unix())
+    }
+
     async fn ask_time(&self, feed: &Feed, report: &mut Report) {
         let subject = "clock";
         let offset = match self.client.time(feed.venue.rest, &feed.rest).await {
@@ -89,6 +109,7 @@ impl<'a> Examination<'a> {
                 return report.add(subject, Outcome::Unknown, format!("{} can not be asked: {error}", feed.rest));
             }
         };
+        self.offset.set(Some(offset));
         for desk in &self.desks {
             desk.heard_clock(offset, &self.clock);
         }
@@ -119,7 +140,7 @@ impl<'a> Examination<'a> {
         match &said {
             RestSaid::Took(permissions) if !permissions.can_view => report.found(subject, "may not view", causes()),
             RestSaid::Took(permissions) => {
-                let (mut outcome, mut what) = may(permissions);
+                let (mut outcome, mut what) = may(*permissions);
                 if let Err(error) = self.client.proof(feed.venue.rest, &feed.rest, desk).await {
                     outcome = Outcome::Doubtful;
                     what = format!("{what}; a call with a query is not answered: {error}");
@@ -264,16 +285,20 @@ impl<'a> Examination<'a> {
             }
             let mut asking = self.connect(feed).await.map_err(|error| unreachable(feed, &error))?;
             let begun = self.clock.now();
-            let beliefs = live::watch(&mut asking, &legs[0], desk.map(|desk| &**desk), span).await;
+            let seen = live::watch(&mut asking, &legs[0], desk.map(|desk| &**desk), span).await;
             asking.leave().await;
-            said(print(feed, begun, span, offset, &beliefs, out))?;
+            said(print(feed, begun, span, offset, &seen.beliefs, out))?;
+            if seen.refusals.iter().any(|words| feed.venue.reason(words) == Reason::Credentials) {
+                let what = "the venue refuses the credentials, which is no difference: `tickerd doctor` without --live says why";
+                return Err(Failure::new(Status::Refused, what));
+            }
         }
         Ok(())
     }
 }
 
 /// What a key that REST takes may do: to record takes View, and whatever else it may is somebody's risk.
-fn may(permissions: &Permissions) -> (Outcome, String) {
+fn may(permissions: Permissions) -> (Outcome, String) {
     let more = match (permissions.can_trade, permissions.can_transfer) {
         (false, false) => return (Outcome::Well, "taken by REST; may view, and no more".to_owned()),
         (true, false) => "TRADE",
@@ -315,7 +340,8 @@ fn print(
             Some(false) => "DIFFERS",
             None => "not seen",
         };
-        writeln!(out, "{verdict:<12} {}: {}", belief.what, belief.seen)?;
+        let seen = if belief.seen.is_empty() { String::new() } else { format!(": {}", belief.seen) };
+        writeln!(out, "{verdict:<12} {}{seen}", belief.what)?;
     }
     writeln!(out)?;
     out.flush()

@@ -28,18 +28,21 @@ pub(super) struct Belief {
 }
 
 /// Subscribes to all of `leg` and listens for `span`; a connection that ends before has told something as well.
-pub(super) async fn watch(
-    asking: &mut Asking<'_>,
-    leg: &[Subscribe],
-    desk: Option<&Desk>,
-    span: Duration,
-) -> Vec<Belief> {
+pub(super) async fn watch(asking: &mut Asking<'_>, leg: &[Subscribe], desk: Option<&Desk>, span: Duration) -> Seen {
     let mut watch = Watch { venue: Some(asking.venue), ..Watch::default() };
     let begun = Instant::now();
     if let Err(ended) = watch.listen(asking, leg, desk, span).await {
         watch.ended = Some(format!("{ended}, after {} ms", begun.elapsed().as_millis()));
     }
-    watch.beliefs(leg)
+    Seen { refusals: watch.refusals.clone(), beliefs: watch.beliefs(leg) }
+}
+
+/// What came of it.
+pub(super) struct Seen {
+    /// What we believe, each with whether it held.
+    pub beliefs: Vec<Belief>,
+    /// The venue's own words, where it refused.
+    pub refusals: Vec<String>,
 }
 
 /// What was seen up to now.
@@ -178,15 +181,14 @@ impl Watch {
             (!orders.is_empty()).then_some(as_known),
             orders.join(" | "),
         ));
+        let stamps = format!("{} of {}", self.stamps - self.bad_stamps, self.stamps);
         beliefs.push(belief(
             "timestamp is RFC 3339",
             (self.stamps > 0).then_some(self.bad_stamps == 0),
-            format!(
-                "{} of {}; ours is later by {} ms at the median",
-                self.stamps - self.bad_stamps,
-                self.stamps,
-                option(self.lags.get(self.lags.len() / 2))
-            ),
+            match self.lags.get(self.lags.len() / 2) {
+                Some(lag) => format!("{stamps}; ours is later by {lag} ms at the median"),
+                None => stamps,
+            },
         ));
         let whole = self.line_breaks == 0 && self.no_json == 0;
         let seen = format!("{} with a line break, {} no JSON", self.line_breaks, self.no_json);

@@ -110,10 +110,14 @@ impl Patient {
             let [channels, products] = [["ticker_batch"], ["BTC-USD"]].map(|words| words.map(str::to_owned).to_vec());
             let flags = Flags { channels, products, url, feed: Some("doctor".to_owned()), ..Flags::default() };
             feeds = config::load(&flags, around)?.feeds;
-            feeds.iter_mut().for_each(|feed| feed.channels.extend(feed.venue.channel("user")));
+            for feed in &mut feeds {
+                feed.channels.extend(feed.venue.channel("user"));
+            }
         }
         // They were read twice, and are one.
-        feeds.iter_mut().for_each(|feed| feed.credentials = Some(origin.credentials.clone()));
+        for feed in &mut feeds {
+            feed.credentials = Some(origin.credentials.clone());
+        }
         let source = format!("none: the credentials alone, of {}", origin.key_from);
         Ok(Self { source, feeds, credentials: vec![origin], ca_file, warnings: Vec::new() })
     }

@@ -65,7 +65,8 @@ impl Shown {
                 for (i, (name, value)) in headers.iter().enumerate() {
                     line(out, if i == 0 { "headers" } else { "" }, &format!("{name}: {value}"))?;
                 }
-                line(out, "curl", curl)?;
+                // Alone on its line, to be taken whole.
+                writeln!(out, "\n{curl}")?;
             }
         }
         out.flush()
