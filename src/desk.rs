@@ -31,8 +31,10 @@ struct Known {
     clock: Option<Measured>,
     /// What its REST interface said of the key since it was refused.
     rest: Option<RestSaid>,
-    /// What is known of the refusal as it stands has been told.
-    told: bool,
+    /// The feeds of which it was told what is known of the refusal as it stands.
+    told: Vec<Arc<str>>,
+    /// It was told at all, so that its end will be.
+    owed: bool,
     /// How often the venue took the key: what was asked before it did says nothing of the next refusal.
     incident: u64,
 }
@@ -110,13 +112,14 @@ impl Desk {
 
     /// The venue took what was signed here; for how long it had not, if that was told of.
     pub fn accepted(&self, now: Instant) -> Option<Duration> {
-        let told = self.known(|known| {
+        let owed = self.known(|known| {
             known.rest = None;
+            known.told.clear();
             known.incident += 1;
-            std::mem::take(&mut known.told)
+            std::mem::take(&mut known.owed)
         });
         let refused_for = self.standing.lock().unwrap_or_else(PoisonError::into_inner).accepted(now);
-        refused_for.filter(|_| told)
+        refused_for.filter(|_| owed)
     }
 
     /// Refused at least five times over at least a minute, and never once accepted.
@@ -154,16 +157,25 @@ impl Desk {
         self.known(|known| {
             let is_less = known.rest.is_some() && matches!(said, RestSaid::Unreachable(_));
             if known.incident == incident && !is_less {
-                known.told &= known.rest.as_ref() == Some(&said);
+                if known.rest.as_ref() != Some(&said) {
+                    known.told.clear();
+                }
                 known.rest = Some(said);
             }
         });
     }
 
-    /// Whether something is known of the refusal that nobody was told yet; now it is told.
+    /// Whether something is known of the refusal that was not told yet of this feed; now it is.
     #[must_use]
-    pub fn take_news(&self) -> bool {
-        self.known(|known| !std::mem::replace(&mut known.told, true))
+    pub fn take_news(&self, feed: &Arc<str>) -> bool {
+        self.known(|known| {
+            let is_news = !known.told.contains(feed);
+            if is_news {
+                known.told.push(feed.clone());
+                known.owed = true;
+            }
+            is_news
+        })
     }
 
     fn known<T>(&self, note: impl FnOnce(&mut Known) -> T) -> T {
@@ -216,4 +228,32 @@ impl Measured {
 
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::{Scheme, Secret};
+
+    #[test]
+    fn the_end_of_a_refusal_is_told_though_rest_took_the_key_before() {
+        let secret = Secret::new("M4009eFnOoPwhNoMwJlsAHgIgleGVFPl".to_owned());
+        let credentials = Credentials::new("main", Scheme::Hmac, "kVlJUIsXUFIGCVuV", &secret).expect("a secret");
+        let (desk, start) = (Desk::new(Arc::new(credentials)), Instant::now());
+        let (tickers, orders): (Arc<str>, Arc<str>) = ("tickers".into(), "orders".into());
+        desk.refused(start);
+        desk.heard_rest(RestSaid::Unauthorized("Unauthorized".into()), desk.incident());
+        assert!(desk.take_news(&tickers) && desk.take_news(&orders), "each feed says what becomes of it");
+        assert!(!desk.take_news(&tickers), "once");
+        desk.heard_rest(RestSaid::Unreachable("late".into()), desk.incident());
+        assert!(!desk.take_news(&tickers), "no answer is no news");
+        desk.heard_rest(RestSaid::Forbidden("view".into()), desk.incident());
+        assert!(desk.take_news(&tickers), "another answer is");
+        let before = desk.incident();
+        let minute = Duration::from_secs(60);
+        assert_eq!(desk.accepted(start + minute), Some(minute));
+        assert_eq!(desk.accepted(start + minute), None, "told once");
+        desk.heard_rest(RestSaid::Unauthorized("Unauthorized".into()), before);
+        assert_eq!(desk.rest_said(), None, "what was asked before it healed says nothing of the next time");
+    }
 }

@@ -69,7 +69,7 @@ fn tell_of_credentials(
 ) {
     let (feed, conn, credentials) = (&origin.feed, origin, desk.credentials().name());
     let event = "refused";
-    if confirmed && desk.take_news() {
+    if confirmed && desk.take_news(feed) {
         let public = context.feed.channels.iter().any(|channel| !channel.private && !channel.heartbeat);
         let then = match (stance.is_refused(), context.feed.if_refused) {
             (false, _) => "signing is tried again",
