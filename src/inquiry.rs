@@ -127,11 +127,7 @@ impl Inquiry {
                     wait = AGAIN;
                     EVERY
                 }
-                Err(error) => {
-                    let next = wait.max(error.retry_after().unwrap_or_default());
-                    wait = (wait * 2).min(EVERY);
-                    next
-                }
+                Err(error) => again(&mut wait, &error),
             };
             sleep(next).await;
         }
@@ -174,9 +170,7 @@ impl Inquiry {
                     if wait == AGAIN {
                         tracing::warn!("the venue's list of products can not be had: {error}; the last one holds");
                     }
-                    let next = wait.max(error.retry_after().unwrap_or_default());
-                    wait = (wait * 2).min(EVERY);
-                    next
+                    again(&mut wait, &error)
                 }
             };
             sleep(next).await;
@@ -250,6 +244,13 @@ impl Inquiry {
         tracing::debug!(credentials = desk.credentials().name(), "asked by REST, the venue says of the key: {said}");
         desk.heard_rest(said, incident);
     }
+}
+
+/// How long to wait after this failure, and that twice as long the next time; what the venue asks for is kept, up to an hour.
+fn again(wait: &mut Duration, error: &RestError) -> Duration {
+    let next = (*wait).max(error.retry_after().unwrap_or_default());
+    *wait = (*wait * 2).min(EVERY);
+    next.min(EVERY)
 }
 
 /// Whether so much of what is known is missing that the list may have been cut off.

@@ -453,6 +453,23 @@ fn the_sample_of_the_readme_is_what_the_doctor_says() {
     assert!(readme.contains(why) && readme.contains(told.lines().next().expect("a line")), "{told}");
 }
 
+/// With a legacy key the headline is that Coinbase expired it, and where to make another; then the mistakes in the code.
+#[test]
+fn an_expired_key_is_the_headline_and_the_mistakes_in_the_code_come_next() {
+    let scene = Scene::new();
+    let message = r#"{"type":"subscribe","product_ids":["ETH_USD"],"channel":"level2","api_key":"kVlJUIsXUFIGCVuV","timestamp":"1700000000","signature":"QUJD"}"#;
+    scene.file("request.txt", message.as_bytes());
+    let mut doctor = scene.tickerd(&["doctor", "--message", "request.txt", "--offline"]);
+    doctor.env("COINBASE_API_KEY", "kVlJUIsXUFIGCVuV").env("COINBASE_API_SECRET", "M4009eFnOoPwhNoMwJlsAHgIgleGVFPl");
+    let output = doctor.output().expect("runs");
+    assert_eq!(output.status.code(), Some(77));
+    let told = String::from_utf8(output.stdout).expect("UTF-8");
+    let at = |words: &str| told.find(words).unwrap_or_else(|| panic!("{words}: {told}"));
+    assert!(at("1. an HMAC key of Advanced Trade") < at("https://portal.cdp.coinbase.com"), "{told}");
+    assert!(at("https://portal.cdp.coinbase.com") < at("a product's name is misspelt"), "{told}");
+    assert!(at("the signature is in another encoding") > 0, "{told}");
+}
+
 /// A clock off by 90 s is seen from the venue. A token outlives one that is behind; none is taken from one that is ahead.
 #[test]
 fn the_doctor_sees_a_clock_that_is_off() {

@@ -173,9 +173,9 @@ fn what_can_be_mended_is_mended_and_said() {
 }
 
 #[test]
-fn what_can_not_be_signed_is_a_usage_error_and_no_key_is_78() {
+fn what_can_not_be_signed_is_a_usage_error_and_a_broken_key_is_78() {
     for (arguments, said) in [
-        (&["ws", "--channel", "full"][..], "there is heartbeats, candles"),
+        (&["ws", "--channel", "tickr"][..], "there is heartbeats, candles"),
         (&["ws", "--channel", "ticker"], "must be told of which"),
         (&["ws", "--channel", "ticker", "--product", "BTC"], "is not how a product is spelt"),
         (&["ws", "--channel", "user", "--venue", "kraken"], "there is advanced-trade"),
@@ -187,13 +187,13 @@ fn what_can_not_be_signed_is_a_usage_error_and_no_key_is_78() {
     }
     let half = [("COINBASE_API_KEY", KEY)];
     let broken = [("COINBASE_API_KEY", CDP_KEY), ("COINBASE_API_SECRET", "MHcCAQEEIbroken")];
-    for (env, said) in [
-        (&[][..], "tickerd credential add main"),
-        (&half, "$COINBASE_API_SECRET is not set"),
-        (&broken, "from $COINBASE_API_SECRET: the secret"),
+    for (env, code, said) in [
+        (&[][..], 64, "tickerd credential add main"),
+        (&half, 64, "$COINBASE_API_SECRET is not set"),
+        (&broken, 78, "from $COINBASE_API_SECRET: the secret"),
     ] {
         let output = sign(&["ws", "--channel", "user"], env, "");
-        assert_eq!(output.status.code(), Some(78));
+        assert_eq!(output.status.code(), Some(code), "{said}");
         assert!(text(&output.stderr).contains(said), "{}", text(&output.stderr));
     }
 }
@@ -217,16 +217,16 @@ fn who_signs_is_chosen_where_there_are_several() {
     for chosen in [&["--credentials", "two"][..], &["--feed", "orders"]] {
         assert_eq!(json(&run(chosen, &two))["key"], "key-of-two");
     }
-    for (chosen, said) in [
-        (&[][..], "choose with --credentials, of \"one\", \"two\""),
-        (&["--feed", "public"], "feed \"public\" has no credentials"),
-        (&["--feed", "order"], "did you mean \"orders\"?"),
-        (&["--credentials", "tow"], "did you mean \"two\"?"),
-        (&["--credentials", "one"], "credentials.one.secret: the variable named here is not set"),
-        (&["--key-file", "gone.json"], "gone.json can not be read"),
+    for (chosen, code, said) in [
+        (&[][..], 64, "choose with --credentials, of \"one\", \"two\""),
+        (&["--feed", "public"], 64, "feed \"public\" has no credentials"),
+        (&["--feed", "order"], 78, "did you mean \"orders\"?"),
+        (&["--credentials", "tow"], 64, "did you mean \"two\"?"),
+        (&["--credentials", "one"], 78, "credentials.one.secret: the variable named here is not set"),
+        (&["--key-file", "gone.json"], 78, "gone.json can not be read"),
     ] {
         let output = run(chosen, &two);
-        assert_eq!((output.status.code(), output.stdout.len()), (Some(78), 0), "{chosen:?}");
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(code), 0), "{chosen:?}");
         assert!(text(&output.stderr).contains(said), "{}", text(&output.stderr));
     }
 }

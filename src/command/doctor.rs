@@ -47,8 +47,7 @@ pub fn run(cli: &Cli, typed: &cli::Doctor, around: &Surroundings, out: &mut impl
         Admission::Nobody | Admission::Wrong => None,
     };
     let examination = patient.map(Examination::new).transpose()?;
-    // What was asked about is answered first: that an HMAC key has expired must not hide what is wrong with the message. The
-    // venue's clock judges its age, where it can be asked.
+    // What was asked about is answered first. The venue's clock judges its age, where it can be asked.
     if let (Some(file), Admission::Patient(_) | Admission::Nobody) = (&typed.message, &admission) {
         let mut clock = Report::default();
         if let Some(examination) = examination.as_ref().filter(|_| !typed.offline) {

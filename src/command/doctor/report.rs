@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use crate::verdict::{self, Certainty, Finding};
+use crate::verdict::{self, Certainty, Finding, Mistake};
 
 /// Checks in the order in which they were made.
 #[derive(Default)]
@@ -137,7 +137,8 @@ impl Report {
                 all.push(finding);
             }
         }
-        all.sort_by_key(|finding| finding.certainty != Certainty::Wrong);
+        // Whoever has a legacy key must make another before anything else matters: that is the headline.
+        all.sort_by_key(|finding| (finding.certainty != Certainty::Wrong, finding.mistake != Mistake::LegacyKey));
         all
     }
 }
