@@ -132,9 +132,13 @@ fn examine(file: &Path, patient: Option<&Patient>, now: u64, report: &mut Report
 fn read(file: &Path) -> io::Result<String> {
     let mut bytes = Vec::new();
     if file == Path::new("-") {
-        io::stdin().lock().take(LONGEST_MESSAGE).read_to_end(&mut bytes)?;
+        io::stdin().lock().take(LONGEST_MESSAGE + 1).read_to_end(&mut bytes)?;
     } else {
-        fs::File::open(file)?.take(LONGEST_MESSAGE).read_to_end(&mut bytes)?;
+        fs::File::open(file)?.take(LONGEST_MESSAGE + 1).read_to_end(&mut bytes)?;
+    }
+    // Half a message would be judged for what its other half has.
+    if bytes.len() as u64 > LONGEST_MESSAGE {
+        return Err(io::Error::other("it is longer than any message: paste one alone"));
     }
     // PowerShell's `>` writes UTF-16, and says so with its first two bytes.
     if let Some(wide) = bytes.strip_prefix(&[0xff, 0xfe]) {

@@ -1,6 +1,7 @@
 //! Drives one session over one WebSocket: the session's hands. A message is queued for output before the session looks at
 //! it, and a connection ends in an [`Ending`], never in `Ok`.
 
+mod closing;
 mod reading;
 mod stall;
 mod telling;
@@ -11,19 +12,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures::{FutureExt, SinkExt, StreamExt};
-use tokio::{
-    sync::watch,
-    time::{sleep_until, timeout, timeout_at},
-};
-use tokio_tungstenite::tungstenite::{
-    self, Message,
-    protocol::{CloseFrame, frame::coding::CloseCode},
-};
+use futures::SinkExt;
+use tokio::{sync::watch, time::sleep_until};
+use tokio_tungstenite::tungstenite::{self, Message};
 
 use self::{
     reading::{closed, ready},
     stall::Stall,
+    telling::Teller,
 };
 use crate::{
     feed::{Context, outage::Outage},
@@ -37,9 +33,6 @@ use crate::{
 
 /// How long a frame of ours, a kilobyte at most, may take to leave: the limit on every send.
 const SEND_WITHIN: Duration = Duration::from_secs(5);
-
-/// How long the other side has to answer our close, and what it sent before that comes in and is recorded.
-const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
 /// Messages taken off the socket before the clocks are looked at again: about a millisecond of work.
 const AT_ONCE: u32 = 256;
@@ -66,8 +59,14 @@ pub(super) struct Connection<'a> {
     /// Since when a frame of ours waits to leave.
     leaving: Option<Leaving>,
     stall: Stall,
-    announced: bool,
-    refuses_all_since: Option<Instant>,
+    answered: Answered,
+}
+
+/// What the venue has made of all that was asked.
+enum Answered {
+    NotYet,
+    Delivers,
+    RefusesAll { since: Instant },
 }
 
 struct Leaving {
@@ -108,8 +107,7 @@ impl<'a> Connection<'a> {
             not_before: now(),
             leaving: None,
             stall: Stall::default(),
-            announced: false,
-            refuses_all_since: None,
+            answered: Answered::NotYet,
         }
     }
 
@@ -130,31 +128,19 @@ impl<'a> Connection<'a> {
     }
 
     fn announce(&mut self, outage: &mut Outage) {
-        if self.session.is_refused_all() {
-            if self.refuses_all_since.is_none() {
-                self.refuses_all_since = Some(outage.begins(REFUSES_ALL, None, now()));
+        match (self.session.is_refused_all(), &self.answered) {
+            (true, Answered::RefusesAll { .. }) | (false, Answered::Delivers) => {}
+            (true, Answered::NotYet | Answered::Delivers) => {
+                let since = outage.begins(REFUSES_ALL, None, now());
+                self.answered = Answered::RefusesAll { since };
             }
-        } else if !self.announced && self.session.has_delivered() && self.session.is_settled() {
-            (self.announced, self.refuses_all_since) = (true, None);
-            outage.over(&self.origin, &self.session.missing(), now());
-        }
-    }
-
-    /// What came in one batch with the end is told too; and where the session had reasons of its own, they are the cause: a
-    /// venue may refuse and close in one breath.
-    async fn last_words(&mut self, mut ending: Ending) -> Ending {
-        while let Some(action) = self.session.poll(now()) {
-            match action {
-                Action::Tell(told) => self.tell(told).await,
-                Action::End(Cause::Refused) if matches!(ending.cause, Cause::Closed | Cause::Lost) => {
-                    ending.cause = Cause::Refused;
-                    break;
+            (false, Answered::NotYet | Answered::RefusesAll { .. }) => {
+                if self.session.has_delivered() && self.session.is_settled() {
+                    self.answered = Answered::Delivers;
+                    outage.over(&self.origin, &self.session.missing(), now());
                 }
-                Action::End(_) | Action::Ask(_) => break,
-                Action::Ping => {}
             }
         }
-        ending
     }
 
     /// Does all that the session wants done.
@@ -349,67 +335,20 @@ impl<'a> Connection<'a> {
 
     async fn tell(&mut self, told: Told) {
         let recv = self.context.clock.now();
-        if let Some(event) = telling::event(told, self.context, &self.origin, self.session.stance()) {
+        let teller = Teller { context: self.context, origin: &self.origin, stance: self.session.stance() };
+        if let Some(event) = teller.tell(told) {
             self.record(recv, event).await;
         }
     }
 
     fn state(&self) -> State {
-        if let Some(since) = self.refuses_all_since {
-            State::Down { since, why: REFUSES_ALL.to_owned() }
-        } else if self.announced {
-            State::Recording { unsigned: self.session.stance().is_refused(), missing: self.session.missing() }
-        } else {
-            State::Starting
-        }
-    }
-
-    /// What an error of the socket means. What it could not hand over is owned up to.
-    async fn ended(&mut self, error: tungstenite::Error) -> Ending {
-        let cause = reading::cause(&error);
-        if matches!(cause, Cause::TooLarge | Cause::Protocol) {
-            self.origin.receive();
-            self.origin.drop_one();
-            tracing::error!(
-                feed = %self.origin.feed, conn = %self.origin, event = %"dropped",
-                "a message could not be taken off the socket and is lost: {error}"
-            );
-            let lost = Event::Dropped { count: 1, bytes: 0, why: "protocol" };
-            self.record(self.context.clock.now(), lost).await;
-        }
-        Ending { detail: error.to_string(), ..cause.into() }
-    }
-
-    /// Takes in what has arrived, says goodbye, and settles what the end is to be blamed on.
-    async fn close(&mut self, ending: Ending) -> Ending {
-        match ending.cause {
-            Cause::Stopped => {
-                let goodbye = CloseFrame { code: CloseCode::Normal, reason: "".into() };
-                let deadline = tokio::time::Instant::now() + CLOSE_WITHIN;
-                let _ = timeout_at(deadline, self.socket.send(Message::Close(Some(goodbye)))).await;
-                // The deadline is for the other side; a message that has come is recorded, however long that takes.
-                while let Ok(Some(Ok(message))) = timeout_at(deadline, self.socket.next()).await {
-                    self.handle(message).await;
-                }
+        match self.answered {
+            Answered::NotYet => State::Starting,
+            Answered::Delivers => {
+                State::Recording { unsigned: self.session.stance().is_refused(), missing: self.session.missing() }
             }
-            // The answer to the venue's close goes out as its end is read.
-            Cause::Closed => drop(timeout(CLOSE_WITHIN, self.socket.next()).await),
-            _ => {
-                let mut deadline = now() + CLOSE_WITHIN;
-                while now() < deadline
-                    && let Some(Some(Ok(message))) = ready(&mut self.socket)
-                {
-                    let begun = now();
-                    self.handle(message).await;
-                    deadline += now().duration_since(begun);
-                }
-                let _ = self.socket.send(Message::Close(None)).now_or_never();
-            }
+            Answered::RefusesAll { since } => State::Down { since, why: REFUSES_ALL.to_owned() },
         }
-        if self.stall.is_to_blame(now()) && matches!(ending.cause, Cause::Closed | Cause::Lost | Cause::SendTimeout) {
-            return Ending { cause: Cause::ReaderStalled, ..ending };
-        }
-        ending
     }
 }
 

@@ -94,6 +94,12 @@ impl Leg<'_> {
     /// One connection from the end of its handshake to its own end: how long to wait before the next.
     async fn converse(&mut self, dialled: Dialled) -> Duration {
         let Context { feed, run, .. } = self.context;
+        // What changes from here on the connection hears of, however long its first event waits for room.
+        let carried = self.carries.borrow_and_update().clone();
+        if carried.is_empty() {
+            // It was emptied while the way was being opened, and nothing is said on it.
+            return Duration::ZERO;
+        }
         let origin = Arc::new(run.connect(&feed.name));
         tracing::debug!(feed = %feed.name, conn = %origin, event = %"connected", peer = dialled.peer);
         let connected = Event::Connected { url: feed.url.clone(), peer: dialled.peer, attempt: self.outage.attempts() };
@@ -101,11 +107,6 @@ impl Leg<'_> {
 
         // A queue that was full is no time that the venue had.
         let begun = now();
-        let carried = self.carries.borrow_and_update().clone();
-        if carried.is_empty() {
-            // It was emptied while the way was being opened; the loop sees that next.
-            return Duration::ZERO;
-        }
         let session = Session::new(feed.venue, &carried, feed.if_refused, self.stance.clone(), begun);
         let changes = self.carries.clone();
         let connection = Connection::new(dialled.socket, session, origin.clone(), self.context, self.place, changes);

@@ -86,6 +86,7 @@ impl Outage {
     }
 }
 
-fn whole(duration: Duration) -> Duration {
+/// Without the part of a second that nobody reads.
+pub(super) fn whole(duration: Duration) -> Duration {
     Duration::from_secs(duration.as_secs())
 }

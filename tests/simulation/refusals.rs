@@ -236,20 +236,27 @@ async fn the_log_has_one_line_of_why_and_one_of_the_end() {
     play.end().await;
 }
 
-/// A feed of which the venue refuses all is not recording, though heartbeats come.
+/// A feed of which the venue refuses all is not recording, though heartbeats come; on the same connection it may be again.
 #[tokio::test(start_paused = true)]
 async fn a_feed_that_is_refused_whole_is_down() {
-    let mut plot = Plot::new(&["user"], Some(cdp_key()));
-    plot.exchange.credentials = vec![cdp_key(), hmac_key()];
+    let key = cdp_key();
+    let mut plot = Plot::new(&["user"], Some(key.clone()));
     plot.inquire = true;
     let (_guard, log) = log();
     let play = plot.play();
+    play.exchange.revoke(key.key());
     sleep(Duration::from_secs(60)).await;
-    let status = play.board.line(tokio::time::Instant::now().into_std());
-    assert!(status.starts_with("play DOWN") && status.contains("refuses all"), "{status}");
+    let status = |play: &Play| play.board.line(tokio::time::Instant::now().into_std());
+    assert!(status(&play).starts_with("play DOWN") && status(&play).contains("refuses all"), "{}", status(&play));
     assert!(!play.board.is_delivering());
     assert!(said(&log, "NOTHING of this feed is recorded").len() == 1 && said(&log, ": recording").is_empty());
-    play.end().await;
+
+    play.exchange.restore(key.key());
+    sleep(Duration::from_secs(700)).await;
+    assert_eq!(status(&play), "play recording");
+    assert_eq!(said(&log, "recording again after").len(), 1);
+    let (seen, _) = play.end().await;
+    assert_eq!(seen.lock().expect("whole").delivered().len(), 1, "no connection was given up for it");
 }
 
 /// A clock that was wrong when it was measured and is set right afterwards, with nobody left to ask: what was measured must
