@@ -1,6 +1,7 @@
 //! The running daemon when it is refused: it names the cause in one line, goes on with what it can, and comes back by itself.
 
 use std::{
+    cell::RefCell,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering::Relaxed},
@@ -17,7 +18,7 @@ use tickerd::{
 };
 use tokio::time::sleep;
 
-use crate::stage::{Play, Plot, Shared, cdp_key, hmac_key};
+use crate::stage::{Play, Plot, cdp_key, hmac_key};
 
 /// The lines of the record.
 fn lines(written: &[u8]) -> Vec<Value> {
@@ -172,25 +173,17 @@ async fn a_key_that_is_revoked_and_restored_is_outlived() {
     assert!(messages(&lines(&written), "user") >= 2, "its snapshot came again");
 }
 
-/// What the log says from now on, as the journal has it: a priority and a line.
-fn log() -> (tracing::subscriber::DefaultGuard, Shared<Vec<u8>>) {
-    let lines = Shared::<Vec<u8>>::default();
-    let paper = Paper(lines.clone());
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::INFO)
-        .with_ansi(false)
-        .without_time()
-        .with_writer(move || paper.clone())
-        .finish();
-    (tracing::subscriber::set_default(subscriber), lines)
+thread_local! {
+    /// Where what is logged on this test's thread goes. The subscriber is the process's: tracing remembers of each line whether
+    /// anybody wants it, and asks the thread that comes first.
+    static LOG: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-#[derive(Clone)]
-struct Paper(Shared<Vec<u8>>);
+struct Paper;
 
 impl std::io::Write for Paper {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().expect("whole").write(bytes)
+        LOG.with_borrow_mut(|log| log.write(bytes))
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
@@ -198,9 +191,22 @@ impl std::io::Write for Paper {
     }
 }
 
+/// From now on what the log says on this thread is kept.
+fn log() {
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::INFO)
+        .with_ansi(false)
+        .without_time()
+        .with_writer(|| Paper)
+        .finish();
+    // Another test was first, and its subscriber is the same.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+    LOG.with_borrow_mut(Vec::clear);
+}
+
 /// The lines of the log that name what is searched for, of tickerd's own.
-fn said(log: &Shared<Vec<u8>>, words: &str) -> Vec<String> {
-    let text = String::from_utf8(log.lock().expect("whole").clone()).expect("UTF-8");
+fn said(words: &str) -> Vec<String> {
+    let text = LOG.with_borrow(|log| String::from_utf8(log.clone()).expect("UTF-8"));
     let ours = text.lines().filter(|line| line.contains("tickerd::") && !line.contains("tickerd::simulator"));
     ours.filter(|line| line.contains(words)).map(str::to_owned).collect()
 }
@@ -212,27 +218,27 @@ async fn the_log_has_one_line_of_why_and_one_of_the_end() {
     let mut plot = Plot::new(&["ticker_batch", "user"], Some(key.clone()));
     plot.exchange.faults = faults(&["conn1:close:1001@1200s"]);
     plot.inquire = true;
-    let (_guard, log) = log();
+    log();
     let play = plot.play();
     play.exchange.revoke(key.key());
     sleep(Duration::from_secs(300)).await;
-    let why = said(&log, "refuses the credentials");
+    let why = said("refuses the credentials");
     assert_eq!(why.len(), 1, "{why:?}");
     for words in ["ERROR", "credentials=\"main\"", "unknown, disabled, deleted", "UNSIGNED", "`tickerd doctor`"] {
         assert!(why[0].contains(words), "{words}: {}", why[0]);
     }
-    assert!(said(&log, "takes the credentials again").is_empty());
+    assert!(said("takes the credentials again").is_empty());
 
     play.exchange.restore(key.key());
     sleep(Duration::from_secs(700)).await;
-    let end = said(&log, "takes the credentials again");
+    let end = said("takes the credentials again");
     assert_eq!(end.len(), 1, "{end:?}");
     assert!(end[0].contains("INFO") && end[0].contains("after 5m"), "with how long it was: {end:?}");
 
     // A second time, at the cut, is news again.
     play.exchange.revoke(key.key());
     sleep(Duration::from_secs(500)).await;
-    assert_eq!(said(&log, "refuses the credentials").len(), 2);
+    assert_eq!(said("refuses the credentials").len(), 2);
     play.end().await;
 }
 
@@ -242,19 +248,19 @@ async fn a_feed_that_is_refused_whole_is_down() {
     let key = cdp_key();
     let mut plot = Plot::new(&["user"], Some(key.clone()));
     plot.inquire = true;
-    let (_guard, log) = log();
+    log();
     let play = plot.play();
     play.exchange.revoke(key.key());
     sleep(Duration::from_secs(60)).await;
     let status = |play: &Play| play.board.line(tokio::time::Instant::now().into_std());
     assert!(status(&play).starts_with("play DOWN") && status(&play).contains("refuses all"), "{}", status(&play));
     assert!(!play.board.is_delivering());
-    assert!(said(&log, "NOTHING of this feed is recorded").len() == 1 && said(&log, ": recording").is_empty());
+    assert!(said("NOTHING of this feed is recorded").len() == 1 && said(": recording").is_empty());
 
     play.exchange.restore(key.key());
     sleep(Duration::from_secs(700)).await;
     assert_eq!(status(&play), "play recording");
-    assert_eq!(said(&log, "recording again after").len(), 1);
+    assert_eq!(said("recording again after").len(), 1);
     let (seen, _) = play.end().await;
     assert_eq!(seen.lock().expect("whole").delivered().len(), 1, "no connection was given up for it");
 }
@@ -291,12 +297,12 @@ async fn a_feed_with_patterns_comes_back_with_the_venue() {
     let mut plot = Plot::new(&["ticker_batch"], None);
     plot.products = vec!["ETH-USD", "BTC-*"];
     (plot.inquire, plot.down_for) = (true, Duration::from_secs(600));
-    let (_guard, log) = log();
+    log();
     let play = plot.play();
     sleep(Duration::from_secs(500)).await;
     let status = play.board.line(tokio::time::Instant::now().into_std());
     assert!(status.contains("DOWN 8 m"), "{status}");
-    assert!(said(&log, "nothing is recorded").len() < 12, "one line an outage and its reminders");
+    assert!(said("nothing is recorded").len() < 12, "one line an outage and its reminders");
     sleep(Duration::from_secs(135)).await;
     let subscribes = play.seen.lock().expect("whole").subscribes.clone();
     for product in ["ETH-USD", "BTC-USD"] {
