@@ -27,6 +27,7 @@ pub struct Credentials {
     signer: Signer,
     mended: Vec<Mended>,
     allowed_ips: Vec<String>,
+    passphrase: Option<Secret>,
 }
 
 /// How messages are signed: what the secret is decides, not what it is called.
@@ -54,6 +55,8 @@ pub enum Scheme {
 pub struct Stamp {
     /// Seconds since 1970 by the wall clock.
     pub unix: u64,
+    /// Milliseconds of the second, for venues that take decimals.
+    pub millis: u16,
     /// What makes a token the only one of its kind.
     pub nonce: [u8; 16],
 }
@@ -65,7 +68,7 @@ impl Credentials {
     /// When the secret can not sign: what is wrong with it and what to do, never the secret itself.
     pub fn new(name: &str, scheme: Scheme, key: &str, secret: &Secret) -> Result<Self, KeyError> {
         let key::Reading { key, signer, mended } = key::read(scheme, key, secret)?;
-        Ok(Self { name: name.to_owned(), key, signer, mended, allowed_ips: Vec::new() })
+        Ok(Self { name: name.to_owned(), key, signer, mended, allowed_ips: Vec::new(), passphrase: None })
     }
 
     /// Reads the JSON that the CDP portal hands out (`name` or `id`, and `privateKey`), or a [`KeyFile`] of another kind.
@@ -104,6 +107,12 @@ impl Credentials {
     #[must_use]
     pub fn allowed_ips(&self) -> &[String] {
         &self.allowed_ips
+    }
+
+    /// What some venues want beside a shared secret: their owner chose it, and it travels with each signature.
+    #[must_use]
+    pub fn passphrase(&self) -> Option<&Secret> {
+        self.passphrase.as_ref()
     }
 
     /// `HMAC-SHA256`, `ES256` or `EdDSA`.
@@ -206,7 +215,7 @@ mod tests {
             let lines: Vec<_> = plain.as_bytes().chunks(every).map(String::from_utf8_lossy).collect();
             let wrapped = format!("{blanks}{quote}{}{quote}{blanks}", lines.join(break_));
             let credentials = Credentials::new("main", Scheme::Auto, "k", &Secret::new(wrapped)).expect("a key");
-            let stamp = Stamp { unix: 1_700_000_000, nonce: [0; 16] };
+            let stamp = Stamp { unix: 1_700_000_000, millis: 0, nonce: [0; 16] };
             let Signer::Jwt(key) = credentials.signer() else { panic!("a shared secret") };
             // Ed25519 signs alike each time, so equal tokens are equal keys.
             prop_assert_eq!(key.token("k", None, &stamp), jwt::Key::from_seed(&seed).expect("a key").token("k", None, &stamp));

@@ -138,12 +138,16 @@ pub struct Feed {
     pub venue: &'static Venue,
     /// Where the WebSocket is; always wss://, or ws:// to loopback where credentials are used.
     pub url: String,
+    /// Where to go while `url` can not be reached.
+    pub failover: Option<String>,
     /// Where the venue's REST interface is.
     pub rest: String,
     /// What is subscribed to; heartbeats need not be among them.
     pub channels: Vec<&'static Channel>,
     /// Of which products.
     pub products: Selection,
+    /// Of which accounts, for channels that have those.
+    pub accounts: Vec<String>,
     /// Who subscribes; None subscribes unsigned.
     pub credentials: Option<Arc<Credentials>>,
     /// What to do while the venue refuses the credentials.

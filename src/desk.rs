@@ -11,7 +11,7 @@ use crate::{
     auth::{Credentials, Ledger, Stamp},
     clock::Clock,
     random::Random,
-    venue::{Channel, Offset, Proof, Reason, Request, Rest, Subscribe, Venue},
+    venue::{Channel, Hmac, Offset, Proof, Reason, Request, Rest, Subscribe, Venue},
     verdict::{Evidence, RestSaid, SchemeUsed, Standing},
 };
 
@@ -51,7 +51,8 @@ struct Measured {
 /// NTP slews by 1.8 s an hour at most, and an offset is measured each hour.
 const STEPPED: Duration = Duration::from_secs(3);
 
-/// An equal pre-hash was signed within this second: HMAC counts in whole seconds, so this one waits for the next.
+/// An equal pre-hash was signed at this time: HMAC counts in whole seconds, or in milliseconds where the venue takes those,
+/// so this one waits for the next.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Wait(pub Duration);
 
@@ -76,7 +77,7 @@ impl Desk {
     pub fn sign(&self, venue: &Venue, subscribe: &Subscribe, clock: &Clock, random: &Random) -> Result<String, Wait> {
         let (now, stamp) = self.stamp(clock, random);
         let message = (venue.write)(subscribe, Some((&self.credentials, &stamp)));
-        self.admit(now, message.prehash.as_deref())?;
+        self.admit(now, message.prehash.as_deref(), venue.hmac)?;
         Ok(message.text)
     }
 
@@ -89,16 +90,19 @@ impl Desk {
         let (now, stamp) = self.stamp(clock, random);
         let proof = (rest.sign)(request, &self.credentials, &stamp);
         // Only a token has a `uri`, and with its nonce no token is ever signed twice.
-        self.admit(now, proof.uri.is_none().then_some(&proof.signed))?;
+        self.admit(now, proof.uri.is_none().then_some(&proof.signed), rest.hmac)?;
         Ok(proof)
     }
 
     /// Only what makes equal signatures has a pre-hash.
-    fn admit(&self, now: Duration, prehash: Option<&str>) -> Result<(), Wait> {
+    fn admit(&self, now: Duration, prehash: Option<&str>, hmac: &Hmac) -> Result<(), Wait> {
         let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
         match prehash {
             Some(prehash) if !ledger.admit(now.as_secs(), prehash) => {
-                Err(Wait(Duration::from_nanos((1_000_000_000 - now.subsec_nanos()).into())))
+                // A second is a whole number of every tick.
+                let (tick, into) = (hmac.tick(), Duration::from_nanos(now.subsec_nanos().into()));
+                let over = into.as_nanos() % tick.as_nanos();
+                Err(Wait(tick.saturating_sub(Duration::from_nanos(u64::try_from(over).unwrap_or_default()))))
             }
             _ => Ok(()),
         }
@@ -184,13 +188,19 @@ impl Desk {
 
     /// What is known of a refusal of what was signed here.
     #[must_use]
-    pub fn evidence(&self, channel: Option<&'static Channel>, reason: Reason, confirmed: bool) -> Evidence {
+    pub fn evidence(
+        &self,
+        venue: &'static Venue,
+        channel: Option<&'static Channel>,
+        reason: Reason,
+        confirmed: bool,
+    ) -> Evidence {
         let Known { clock, rest, .. } = self.known(|known| known.clone());
         // A clock that is known to be wrong is set right in what is signed, and explains nothing any more.
         let set_right = |offset: Offset| if offset.is_notable() { Offset { ms: 0, ..offset } } else { offset };
         let offset = clock.map(|clock| set_right(clock.offset));
         let signed = Some(SchemeUsed::of(&self.credentials));
-        Evidence { channel, reason, signed, confirmed, offset, rest }
+        Evidence { venue, channel, reason, signed, confirmed, offset, rest }
     }
 
     /// What REST said of the key, if it was asked since the venue took it last.
@@ -212,7 +222,8 @@ impl Desk {
             }
         }
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-        (since, Stamp { unix: since.as_secs(), nonce: random.bytes() })
+        let millis = u16::try_from(since.subsec_millis()).unwrap_or_default();
+        (since, Stamp { unix: since.as_secs(), millis, nonce: random.bytes() })
     }
 }
 

@@ -135,7 +135,7 @@ impl Session {
     }
 
     /// A whole message came; it is recorded already.
-    pub fn handle_message(&mut self, arrival: Arrival, length: usize, now: Instant) {
+    pub fn handle_message(&mut self, arrival: Arrival<'_>, length: usize, now: Instant) {
         if self.liveness.handle_message(length, now) {
             self.excuse(now);
         }

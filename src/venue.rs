@@ -2,20 +2,28 @@
 //! what it allows, how a subscribe is written and signed, and how an arriving message is read. Pure.
 
 pub mod advanced_trade;
+mod arrival;
+mod hmac;
 mod leg;
 mod product;
+mod reason;
 mod request;
 mod rest;
 mod selection;
+mod unfit;
 
+pub use arrival::{Arrival, Counted, Kind};
+pub use hmac::{Encoding, Hmac};
 pub use product::{Misspelt, Product};
+pub use reason::Reason;
 pub use request::{Proof, Request, Respelt};
 pub use rest::{Listed, Offset, Page, Permissions, Rest};
 pub use selection::{Selection, Unselectable};
+pub use unfit::Unfit;
 
 use std::time::Duration;
 
-use crate::auth::{Credentials, Stamp};
+use crate::auth::{Credentials, Signer, Stamp};
 
 /// Every venue that tickerd knows, in the order in which they are told to people.
 pub const ALL: &[&Venue] = &[&advanced_trade::MARKET, &advanced_trade::USER];
@@ -29,6 +37,16 @@ pub struct Venue {
     pub url: &'static str,
     /// Its REST interface.
     pub rest: &'static Rest,
+    /// Where else it can be reached, by names of its own.
+    pub endpoints: &'static [Endpoint],
+    /// How it wants HMAC made.
+    pub hmac: &'static Hmac,
+    /// It takes CDP tokens.
+    pub tokens: bool,
+    /// An ack of a signed subscribe also signs what the connection had been given unsigned.
+    pub resigns: bool,
+    /// It refuses all that one message asks for where it dislikes a part of it.
+    pub wholesale: bool,
     /// Every channel, heartbeats first.
     pub channels: &'static [Channel],
     /// The first subscribe must come within this after the handshake, or the venue closes.
@@ -39,23 +57,27 @@ pub struct Venue {
     pub messages: fn(&[&'static Channel], &[Product]) -> Vec<Subscribe>,
     /// Writes one subscribe, signed where there are credentials.
     pub write: fn(&Subscribe, Option<(&Credentials, &Stamp)>) -> Message,
+    /// What HMAC signs of a subscribe that is stamped with this text.
+    pub prehash: fn(&str, &Subscribe) -> String,
     /// Reads what the session must know of an arriving message.
-    pub read: fn(&[u8]) -> Arrival,
+    pub read: fn(&[u8]) -> Arrival<'_>,
     /// The words in which it refuses, in lower case, and what they mean; the first that is contained counts.
     pub words: &'static [(&'static str, Reason)],
 }
 
-/// What a refusal is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// The key, its signature or its rights; some venues say so of an unknown channel as well.
-    Credentials,
-    /// Too many messages in too short a time.
-    TooFast,
-    /// More than one connection may carry.
-    TooMuch,
-    /// None of the words known.
-    Unknown,
+/// Another address of the same venue.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// As the configuration calls it.
+    pub name: &'static str,
+    /// Its WebSocket.
+    pub url: &'static str,
+    /// The REST interface that goes with it.
+    pub rest: &'static str,
+    /// Where to go while it can not be reached.
+    pub failover: Option<&'static str>,
+    /// It answers signed subscribes only.
+    pub signed: bool,
 }
 
 /// A stream of messages of one kind.
@@ -69,6 +91,8 @@ pub struct Channel {
     pub heartbeat: bool,
     /// Whether its messages are of products.
     pub products: Products,
+    /// What their numbers promise.
+    pub counts: Counts,
     /// How many products of it one connection may carry.
     pub per_connection: Option<usize>,
     /// The longest line seen, in bytes.
@@ -86,6 +110,21 @@ pub enum Products {
     Optional,
     /// It has none.
     None,
+    /// It has accounts instead, and must be told which.
+    Accounts,
+}
+
+/// What a channel's numbers promise: where one is missing, a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counts {
+    /// One count runs over the whole connection.
+    Connection,
+    /// Each product's sequence goes up by one.
+    Sequence,
+    /// Each product's trades are numbered one by one; its sequence skips.
+    Trades,
+    /// Nothing: what numbers there are skip.
+    Nothing,
 }
 
 /// One message's worth of subscribing: at most venues one channel, at some several.
@@ -97,6 +136,16 @@ pub struct Subscribe {
     pub channels: Vec<&'static Channel>,
     /// Of which products; empty for channels that have none.
     pub products: Vec<Product>,
+    /// Of which accounts, for channels that have those.
+    pub accounts: Vec<String>,
+}
+
+impl Channel {
+    /// Whether it is subscribed to by product.
+    #[must_use]
+    pub fn has_products(&self) -> bool {
+        matches!(self.products, Products::Required | Products::Optional)
+    }
 }
 
 impl Subscribe {
@@ -122,28 +171,6 @@ pub struct Message {
     pub prehash: Option<String>,
 }
 
-/// What the session must know of one message. Whatever it says, the message is recorded.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Arrival {
-    /// What it is.
-    pub kind: Kind,
-    /// Its number, where the venue numbers.
-    pub sequence: Option<u64>,
-}
-
-/// The kinds of message that matter to the conversation.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// The connection's whole set of subscriptions, by channel name: what was accepted up to now.
-    Ack(Vec<(String, Vec<String>)>),
-    /// The venue's refusal, in its own words. It does not say of what.
-    Refusal(String),
-    /// The transport and the venue behind it live.
-    Heartbeat,
-    /// Data of a channel, by the name that one subscribes to; None where it is of no channel known.
-    Data(Option<&'static Channel>),
-}
-
 impl Venue {
     /// The venue that the configuration calls `name`.
     #[must_use]
@@ -156,6 +183,30 @@ impl Venue {
     pub fn reason(&self, words: &str) -> Reason {
         let words = words.to_lowercase();
         self.words.iter().find(|(known, _)| words.contains(known)).map_or(Reason::Unknown, |(_, reason)| *reason)
+    }
+
+    /// Whether these credentials can sign here.
+    ///
+    /// # Errors
+    /// What they lack or have too much of, and what to do.
+    pub fn fits(&self, credentials: &Credentials) -> Result<(), Unfit> {
+        let has_passphrase = credentials.passphrase().is_some();
+        match credentials.signer() {
+            Signer::Jwt(_) if self.tokens => Ok(()),
+            Signer::Jwt(_) => Err(Unfit::Token(self.name)),
+            Signer::Hmac(key) if self.hmac.decoded && key.sign_decoded("").is_none() => {
+                Err(Unfit::NotBase64(self.name))
+            }
+            Signer::Hmac(_) if self.hmac.passphrase && !has_passphrase => Err(Unfit::NoPassphrase(self.name)),
+            Signer::Hmac(_) if !self.hmac.passphrase && has_passphrase => Err(Unfit::Passphrase(self.name)),
+            Signer::Hmac(_) => Ok(()),
+        }
+    }
+
+    /// The endpoint that the configuration calls `name`.
+    #[must_use]
+    pub fn endpoint(&self, name: &str) -> Option<&'static Endpoint> {
+        self.endpoints.iter().find(|endpoint| endpoint.name == name)
     }
 
     /// The channel that is meant by a name that the venue does not have, where people from elsewhere call it so.

@@ -19,7 +19,7 @@ use tickerd::auth::{Credentials, Mended, Scheme, Secret, Signer, Stamp, key::Key
 const NAME: &str = "organizations/11111111-2222-3333-4444-555555555555/apiKeys/66666666-7777-8888-9999-000000000000";
 const ID: &str = "66666666-7777-8888-9999-000000000000";
 const LEGACY: &str = "M4009eFnOoPwhNoMwJlsAHgIgleGVFPl";
-const STAMP: Stamp = Stamp { unix: 1_700_000_000, nonce: [0x5a; 16] };
+const STAMP: Stamp = Stamp { unix: 1_700_000_000, millis: 0, nonce: [0x5a; 16] };
 
 struct Ec {
     sec1: Vec<u8>,

@@ -51,7 +51,7 @@ fn every_online_usd_product_of_the_genuine_list() {
 
 #[test]
 fn level2_of_them_splits_by_thirty() {
-    let legs = MARKET.legs(&[channel("level2"), channel("ticker_batch")], &resolved(&["*-USD"], &listed()));
+    let legs = MARKET.legs(&[channel("level2"), channel("ticker_batch")], &resolved(&["*-USD"], &listed()), &[]);
     let of = |name: &str| -> Vec<usize> {
         legs.iter().flatten().filter(|s| s.channels[0].name == name).map(|s| s.products.len()).collect()
     };

@@ -1,6 +1,7 @@
 //! HMAC-SHA256 over a pre-hash that the venue composes. The encoding of the result is the venue's as well: Advanced Trade
 //! wants lower-case hex and the secret as it is, the Exchange base64 and the secret decoded.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
@@ -33,6 +34,12 @@ impl Key {
     #[must_use]
     pub fn verifies(&self, prehash: &str, signature: &[u8]) -> bool {
         self.mac(prehash).verify_slice(signature).is_ok()
+    }
+
+    /// The same, keyed with what the secret is base64 of; None where it is none.
+    #[must_use]
+    pub fn sign_decoded(&self, prehash: &str) -> Option<[u8; 32]> {
+        Some(raw(&Zeroizing::new(STANDARD.decode(&*self.0).ok()?), prehash.as_bytes()))
     }
 
     fn mac(&self, prehash: &str) -> Hmac<Sha256> {

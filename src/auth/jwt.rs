@@ -238,7 +238,7 @@ fn text_or_number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, 
 mod tests {
     use super::*;
 
-    const AT: Stamp = Stamp { unix: 1_700_000_000, nonce: [0xab; 16] };
+    const AT: Stamp = Stamp { unix: 1_700_000_000, millis: 0, nonce: [0xab; 16] };
 
     fn keys() -> [Key; 2] {
         let ec = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("generates");

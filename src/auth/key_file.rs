@@ -16,6 +16,8 @@ pub struct KeyFile {
     pub scheme: Scheme,
     /// The addresses from which alone the venue takes the key, as far as the file says; empty: any.
     pub allowed_ips: Vec<String>,
+    /// What some venues want beside a shared secret: Exchange, International Exchange and Prime do.
+    pub passphrase: Option<Secret>,
 }
 
 /// What is read of it; nickname, scopes and whatever else there is are stepped over. The secret stays
@@ -33,6 +35,9 @@ struct Members<'a> {
     /// A shared secret.
     #[serde(borrow)]
     secret: Option<&'a RawValue>,
+    /// Of the venues that have one.
+    #[serde(borrow)]
+    passphrase: Option<&'a RawValue>,
     #[serde(rename = "allowedIps", default)]
     allowed_ips: Value,
 }
@@ -50,6 +55,8 @@ enum Written<'a> {
     Shared {
         key: &'a str,
         secret: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        passphrase: Option<&'a str>,
     },
 }
 
@@ -57,7 +64,7 @@ impl KeyFile {
     /// Two halves that came by another way than a file.
     #[must_use]
     pub fn of_halves(key: &str, secret: Secret) -> Self {
-        Self { key: key.trim().to_owned(), secret, scheme: Scheme::Auto, allowed_ips: Vec::new() }
+        Self { key: key.trim().to_owned(), secret, scheme: Scheme::Auto, allowed_ips: Vec::new(), passphrase: None }
     }
 
     /// Reads the portal's JSON (`name` or `id`, and `privateKey`), or the one for shared secrets (`key` and `secret`).
@@ -80,9 +87,13 @@ impl KeyFile {
         let key = key.filter(given).ok_or(KeyError::Missing(missing.0))?;
         let text = secret.and_then(|raw| raw.get().strip_prefix('"')?.strip_suffix('"'));
         let text = text.filter(|text| !text.trim().is_empty()).ok_or(KeyError::Missing(missing.1))?;
+        let secret = Secret::new(std::mem::take(&mut *pem::unescape(text)));
+        // Its owner chose it, backslashes and all: it is taken as JSON has it, and nothing of it is set right.
+        let passphrase = members.passphrase.and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
+        let passphrase = passphrase.filter(|text| !text.trim().is_empty()).map(Secret::new);
         let listed = members.allowed_ips.as_array().into_iter().flatten();
         let allowed_ips = listed.filter_map(Value::as_str).map(str::to_owned).collect();
-        Ok(Self { key, scheme, secret: Secret::new(std::mem::take(&mut *pem::unescape(text))), allowed_ips })
+        Ok(Self { key, secret, scheme, allowed_ips, passphrase })
     }
 
     /// What signs with it.
@@ -90,8 +101,14 @@ impl KeyFile {
     /// # Errors
     /// As [`Credentials::new`].
     pub fn credentials(&self, name: &str) -> Result<Credentials, KeyError> {
-        let credentials = Credentials::new(name, self.scheme, &self.key, &self.secret)?;
-        Ok(Credentials { allowed_ips: self.allowed_ips.clone(), ..credentials })
+        // Only shared secrets have one; what is base64 of 64 bytes beside it is no Ed25519 key that is damaged.
+        let scheme = match (self.scheme, &self.passphrase) {
+            (Scheme::Auto, Some(_)) => Scheme::Hmac,
+            (scheme, _) => scheme,
+        };
+        let credentials = Credentials::new(name, scheme, &self.key, &self.secret)?;
+        let passphrase = self.passphrase.as_ref().map(|passphrase| Secret::new(passphrase.expose().to_owned()));
+        Ok(Credentials { allowed_ips: self.allowed_ips.clone(), passphrase, ..credentials })
     }
 
     /// The JSON that [`KeyFile::read`] reads, of the kind that `signer` is.
@@ -101,13 +118,16 @@ impl KeyFile {
     #[must_use]
     pub fn write(&self, signer: &Signer) -> Secret {
         let (key, secret) = (self.key.as_str(), self.secret.expose());
+        let passphrase = self.passphrase.as_ref().map(Secret::expose);
         let written = match signer {
             Signer::Jwt(_) => Written::Cdp { name: key, private_key: secret, allowed_ips: &self.allowed_ips },
-            Signer::Hmac(_) => Written::Shared { key, secret },
+            Signer::Hmac(_) => Written::Shared { key, secret, passphrase },
         };
         // JSON takes six bytes for one at most, so the buffer never grows and leaves no copy behind.
         let ips: usize = self.allowed_ips.iter().map(|ip| ip.len() + 3).sum();
-        let mut json = Zeroizing::new(Vec::with_capacity(6 * (key.len() + secret.len() + ips) + 96));
+        let mut json = Zeroizing::new(Vec::with_capacity(
+            6 * (key.len() + secret.len() + passphrase.map_or(0, str::len) + ips) + 112,
+        ));
         serde_json::to_writer(&mut *json, &written).expect("strings are always written, and memory takes them");
         Secret::new(String::from_utf8(std::mem::take(&mut *json)).expect("JSON is UTF-8"))
     }
@@ -144,6 +164,21 @@ mod tests {
         assert_eq!(read(r#"{"key":"k","secret":"s\/t"}"#), Ok(("k".to_owned(), "s/t".to_owned())));
         assert_eq!(read(r#"{"key":"k"}"#), Err(KeyError::Missing("secret")));
         assert_eq!(read(r#"{"key":"","secret":"s"}"#), Err(KeyError::Missing("key")));
+    }
+
+    #[test]
+    fn a_passphrase_makes_a_shared_secret_of_what_looks_like_a_damaged_key() {
+        let secret = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWYwMTIzNDU2Nzg5YWJjZGVmMDEyMzQ1Njc4OWFiY2RlZg==";
+        let file = |more: &str| Secret::new(format!(r#"{{"key":"k","secret":"{secret}"{more}}}"#));
+        let read = |more: &str| KeyFile::read(&file(more)).expect("a file");
+        assert!(read("").credentials("main").is_err_and(|error| error == KeyError::HalvesDiffer));
+        let whole = read(r#","passphrase":"my \u0070hrase""#);
+        let credentials = whole.credentials("main").expect("a shared secret");
+        assert_eq!(credentials.algorithm(), "HMAC-SHA256");
+        assert_eq!(credentials.passphrase().map(Secret::expose), Some("my phrase"));
+        let again = KeyFile::read(&whole.write(credentials.signer())).expect("its own JSON");
+        assert_eq!(again.passphrase.as_ref().map(Secret::expose), Some("my phrase"));
+        assert!(read(r#","passphrase":" ""#).passphrase.is_none());
     }
 
     #[test]

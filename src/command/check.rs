@@ -114,7 +114,7 @@ fn print_feed(feed: &Feed, out: &mut impl Write) -> io::Result<()> {
         line(out, "  channels", &channels.join(", "))?;
         return line(out, "  products", &format!("{}; resolved at start and each hour", feed.products));
     }
-    let legs = feed.venue.legs(&feed.channels, feed.products.named());
+    let legs = feed.venue.legs(&feed.channels, feed.products.named(), &feed.accounts);
     for (i, leg) in legs.iter().enumerate() {
         for (j, subscribe) in leg.iter().enumerate() {
             let title = if j == 0 { format!("  connection {}", i + 1) } else { String::new() };
@@ -128,7 +128,7 @@ fn print_feed(feed: &Feed, out: &mut impl Write) -> io::Result<()> {
 
 fn feed_json(feed: &Feed) -> Value {
     // What patterns match is known only once the venue has listed its products.
-    let legs = feed.products.is_fixed().then(|| feed.venue.legs(&feed.channels, feed.products.named()));
+    let legs = feed.products.is_fixed().then(|| feed.venue.legs(&feed.channels, feed.products.named(), &feed.accounts));
     let subscribe = |subscribe: &Subscribe| {
         json!({
             "channels": subscribe.channels.iter().map(|channel| channel.name).collect::<Vec<_>>(),

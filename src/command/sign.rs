@@ -38,7 +38,7 @@ pub fn run(cli: &Cli, options: &Sign, around: &Surroundings, out: &mut impl Writ
     let chosen = choose(&choice, around).map_err(no_credentials)?;
     let venue = venue(signing.venue.as_deref(), &chosen)?;
     let now = Clock::system().unix();
-    let stamp = Stamp { unix: signing.at.unwrap_or(now), nonce: Random::system().bytes() };
+    let stamp = Stamp { unix: signing.at.unwrap_or(now), millis: 0, nonce: Random::system().bytes() };
     let (mut shown, mended) = match options {
         Sign::Ws(ws) => message(ws, venue, &chosen, &stamp)?,
         Sign::Rest(rest) => request(rest, venue, &chosen, &stamp, around)?,
@@ -70,7 +70,7 @@ fn message(options: &cli::Ws, venue: &Venue, chosen: &Chosen, stamp: &Stamp) -> 
     let mut mended = Vec::new();
     let channel = channel(&options.channel, venue, &mut mended)?;
     let products = products(&options.product, channel, &mut mended)?;
-    let subscribe = Subscribe { channels: vec![channel], products, unsubscribes: false };
+    let subscribe = Subscribe { channels: vec![channel], products, accounts: Vec::new(), unsubscribes: false };
     let credentials = &chosen.origin.credentials;
     let message = (venue.write)(&subscribe, Some((credentials, stamp)));
     let text: Value = serde_json::from_str(&message.text).unwrap_or_default();

@@ -60,6 +60,8 @@ impl Reader<'_, '_> {
             venue: venue?,
             url: url?.text,
             rest: rest?,
+            failover: None,
+            accounts: Vec::new(),
             channels: channels?,
             products: products?,
             credentials: credentials.map(|origin| origin.credentials.clone()),

@@ -28,7 +28,7 @@ use crate::{
     record::{Event, Line, Origin},
     session::{Action, Ask, Cause, Ending, Session, Told},
     status::{Place, State},
-    venue::{Arrival, Kind, Subscribe, Venue},
+    venue::{Arrival, Subscribe, Venue},
 };
 
 /// How long a frame of ours, a kilobyte at most, may take to leave: the limit on every send.
@@ -255,10 +255,7 @@ impl<'a> Connection<'a> {
                 return Some(Ending { detail: "the output is closed".into(), ..Cause::Stopped.into() });
             }
         }
-        let arrival = match arrival {
-            Some(bytes) => (self.venue.read)(&bytes),
-            None => Arrival { kind: Kind::Data(None), sequence: None },
-        };
+        let arrival = arrival.as_deref().map_or(Arrival::UNREADABLE, self.venue.read);
         let (received, last) = self.socket.get_ref().received();
         self.session.handle_bytes(received, last.into_std());
         self.session.handle_message(arrival, length, now());

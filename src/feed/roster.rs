@@ -62,7 +62,7 @@ impl Roster {
     pub(super) fn carry(&mut self, products: Vec<Product>) {
         let standing: Vec<_> = self.legs.iter().map(|leg| leg.carries.borrow().clone()).collect();
         let feed = &self.context.feed;
-        let plan = feed.venue.legs_after(&standing, &feed.channels, &products);
+        let plan = feed.venue.legs_after(&standing, &feed.channels, &products, &feed.accounts);
         for (index, carried) in plan.into_iter().enumerate() {
             match self.legs.get(index) {
                 Some(leg) if leg.is_the_same(&carried) => {}

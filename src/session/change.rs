@@ -21,7 +21,7 @@ impl Session {
         self.fold();
         let (mut moved, mut emptied) = (Vec::new(), Vec::new());
         for (index, subscription) in self.subscriptions.iter_mut().enumerate() {
-            let Subscribe { unsubscribes, channels, products } = &mut subscription.subscribe;
+            let Subscribe { unsubscribes, channels, products, .. } = &mut subscription.subscribe;
             let stays = |product: &Product| channels.iter().all(|channel| carries(&leg, channel, product));
             let (staying, gone): (Vec<_>, Vec<_>) = products.drain(..).partition(stays);
             // An unsubscribe that is not sent yet, and what of it is wanted again: the venue has that still.
@@ -34,7 +34,7 @@ impl Session {
                 emptied.push(index);
             }
             let (channels, is_back) = (channels.clone(), *unsubscribes);
-            let piece = Subscribe { unsubscribes: !is_back, channels, products: other };
+            let piece = Subscribe { unsubscribes: !is_back, channels, products: other, accounts: Vec::new() };
             let mut piece = Subscription::new(piece, now);
             piece.goes_unsigned = subscription.goes_unsigned;
             if is_back {

@@ -42,7 +42,7 @@ impl Session {
     fn refuse(&mut self, index: usize, message: String, reason: Reason, now: Instant) {
         self.stance.approach = Approach::OneByOne;
         let public_goes_on = self.if_refused == IfRefused::Public;
-        let of_credentials = reason == Reason::Credentials && !self.signed_accepted;
+        let of_credentials = reason.is_of_credentials() && !self.signed_accepted;
         let subscription = &mut self.subscriptions[index];
         let signed = subscription.is_signed();
         // What was on its way when the first refusal came is in the same breath, and settles nothing.
@@ -82,7 +82,7 @@ impl Session {
             } else {
                 self.over = Some(Cause::Refused);
             }
-        } else if signed && reason == Reason::Credentials && public_goes_on && !subscription.is_private() {
+        } else if signed && reason.is_of_credentials() && public_goes_on && !subscription.is_private() {
             subscription.ask_anew(now);
             subscription.goes_unsigned = true;
         } else {

@@ -24,7 +24,7 @@ impl Script {
         let channels: Vec<_> = channels.iter().map(|name| MARKET.channel(name).expect("a channel")).collect();
         let products =
             [Product::parse("BTC-USD").expect("spelt right"), Product::parse("ETH-USDC").expect("spelt right")];
-        let leg = MARKET.legs(&channels, &products).remove(0);
+        let leg = MARKET.legs(&channels, &products, &[]).remove(0);
         let now = Instant::now();
         Self { session: Session::new(&MARKET, &leg, if_refused, stance, now), now, begun: now, bytes: 0 }
     }

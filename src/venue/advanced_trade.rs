@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Arrival, Channel, Kind, Message, Product, Products, Reason, Subscribe, Venue};
+use super::{Arrival, Channel, Counts, Encoding, Hmac, Kind, Message, Product, Products, Reason, Subscribe, Venue};
 use crate::auth::{Credentials, Signer, Stamp};
 
 /// Market data. Signing in is optional here, and allowed.
@@ -18,6 +18,11 @@ pub static MARKET: Venue = Venue {
     name: "advanced-trade",
     url: "wss://advanced-trade-ws.coinbase.com",
     rest: &rest::REST,
+    endpoints: &[],
+    hmac: &HMAC,
+    tokens: true,
+    resigns: true,
+    wholesale: false,
     channels: CHANNELS,
     subscribe_within: Duration::from_secs(5),
     also_called: &[
@@ -34,6 +39,7 @@ pub static MARKET: Venue = Venue {
     ],
     messages,
     write,
+    prehash,
     read,
     words: &[
         ("authentication failure", Reason::Credentials),
@@ -49,6 +55,15 @@ pub static USER: Venue = Venue {
     url: "wss://advanced-trade-ws-user.coinbase.com",
     channels: USER_CHANNELS,
     ..MARKET
+};
+
+pub(crate) static HMAC: Hmac = Hmac {
+    encoding: Encoding::Hex,
+    decoded: false,
+    passphrase: false,
+    decimals: false,
+    query: false,
+    key_field: "api_key",
 };
 
 const HEARTBEATS: Channel = Channel { heartbeat: true, ..public("heartbeats", Products::None, 240, 18_000_000) };
@@ -74,7 +89,17 @@ static CHANNELS: &[Channel] = &[
 static USER_CHANNELS: &[Channel] = &[HEARTBEATS, USER_ORDERS, FUTURES];
 
 const fn public(name: &'static str, products: Products, longest_line: u64, bytes_a_day: u64) -> Channel {
-    Channel { name, private: false, heartbeat: false, products, per_connection: None, longest_line, bytes_a_day }
+    let counts = Counts::Connection;
+    Channel {
+        name,
+        private: false,
+        heartbeat: false,
+        products,
+        counts,
+        per_connection: None,
+        longest_line,
+        bytes_a_day,
+    }
 }
 
 fn messages(channels: &[&'static Channel], products: &[Product]) -> Vec<Subscribe> {
@@ -82,6 +107,7 @@ fn messages(channels: &[&'static Channel], products: &[Product]) -> Vec<Subscrib
         unsubscribes: false,
         channels: vec![channel],
         products: if channel.products == Products::None { Vec::new() } else { products.to_vec() },
+        accounts: Vec::new(),
     };
     channels.iter().map(one).collect()
 }
@@ -99,10 +125,10 @@ fn write(subscribe: &Subscribe, signed: Option<(&Credentials, &Stamp)>) -> Messa
                 text.insert("jwt".into(), json!(key.token(credentials.key(), None, stamp)));
             }
             Signer::Hmac(key) => {
-                let timestamp = stamp.unix.to_string();
-                let signed = prehash_of(&timestamp, channel, &subscribe.products);
+                let timestamp = HMAC.timestamp(stamp);
+                let signed = self::prehash(&timestamp, subscribe);
                 text.insert("api_key".into(), json!(credentials.key()));
-                text.insert("signature".into(), json!(hex::encode(key.sign(&signed))));
+                text.insert("signature".into(), json!(HMAC.sign(key, &signed)));
                 text.insert("timestamp".into(), json!(timestamp));
                 prehash = Some(signed);
             }
@@ -112,10 +138,9 @@ fn write(subscribe: &Subscribe, signed: Option<(&Credentials, &Stamp)>) -> Messa
 }
 
 /// timestamp + channel + products joined by commas, in the order of the message.
-#[must_use]
-pub fn prehash_of(timestamp: &str, channel: &str, products: &[Product]) -> String {
-    let products: Vec<_> = products.iter().map(Product::as_str).collect();
-    format!("{timestamp}{channel}{}", products.join(","))
+fn prehash(timestamp: &str, subscribe: &Subscribe) -> String {
+    let products: Vec<_> = subscribe.products.iter().map(Product::as_str).collect();
+    format!("{timestamp}{}{}", subscribe.channels[0].name, products.join(","))
 }
 
 /// What `read` looks at; the events of a data message, megabytes at times, are stepped over.
@@ -140,10 +165,10 @@ struct Subscriptions {
     subscriptions: std::collections::BTreeMap<String, Vec<String>>,
 }
 
-fn read(message: &[u8]) -> Arrival {
+fn read(message: &[u8]) -> Arrival<'_> {
     let head = head(message);
     let Ok(envelope) = serde_json::from_slice::<Envelope>(head.as_deref().unwrap_or(message)) else {
-        return Arrival { kind: Kind::Data(None), sequence: None };
+        return Arrival::UNREADABLE;
     };
     let kind = match envelope.channel.as_deref() {
         Some("subscriptions") => Kind::Ack(accepted(message)),
@@ -156,7 +181,7 @@ fn read(message: &[u8]) -> Arrival {
         }
         None => Kind::Data(None),
     };
-    Arrival { kind, sequence: envelope.sequence_num }
+    Arrival { kind, sequence: envelope.sequence_num, counted: None }
 }
 
 /// The envelope without its events: the venue writes them last, and a level2 snapshot is five megabytes of them. None
@@ -201,7 +226,8 @@ mod tests {
                 .filter(|id| !id.is_empty())
                 .map(|id| Product::parse(id).expect(id))
                 .collect();
-            assert_eq!(prehash_of(timestamp, channel.name, &products), prehash);
+            let subscribe = Subscribe { unsubscribes: false, channels: vec![channel], products, accounts: Vec::new() };
+            assert_eq!(super::prehash(timestamp, &subscribe), prehash);
             assert_eq!(hex::encode(secret.sign(prehash)), signature, "{prehash}");
         }
     }
@@ -209,17 +235,27 @@ mod tests {
     #[test]
     fn reads_what_the_venue_sends() {
         let snapshot = br#"{"channel":"l2_data","client_id":"","timestamp":"2026-08-09T21:05:48Z","sequence_num":7,"events":[{"type":"snapshot"}]}"#;
-        assert_eq!(read(snapshot), Arrival { kind: Kind::Data(MARKET.channel("level2")), sequence: Some(7) });
+        assert_eq!(
+            read(snapshot),
+            Arrival { kind: Kind::Data(MARKET.channel("level2")), sequence: Some(7), counted: None }
+        );
         let ack =
             br#"{"channel":"subscriptions","sequence_num":2,"events":[{"subscriptions":{"ticker":["BTC-USD"]}}]}"#;
         assert_eq!(
             read(ack),
-            Arrival { kind: Kind::Ack(vec![("ticker".into(), vec!["BTC-USD".into()])]), sequence: Some(2) }
+            Arrival {
+                kind: Kind::Ack(vec![("ticker".into(), vec!["BTC-USD".into()])]),
+                sequence: Some(2),
+                counted: None
+            }
         );
         let refusal = br#"{"type":"error","message":"authentication failure"}"#;
-        assert_eq!(read(refusal), Arrival { kind: Kind::Refusal("authentication failure".into()), sequence: None });
+        assert_eq!(
+            read(refusal),
+            Arrival { kind: Kind::Refusal("authentication failure".into()), sequence: None, counted: None }
+        );
         let reordered = br#"{"events":[{"channel":"x"}],"sequence_num":3,"channel":"heartbeats"}"#;
-        assert_eq!(read(reordered), Arrival { kind: Kind::Heartbeat, sequence: Some(3) });
+        assert_eq!(read(reordered), Arrival { kind: Kind::Heartbeat, sequence: Some(3), counted: None });
         for odd in [&b"not json"[..], b"", b"[1]", b"{}", b"{\"channel\":null}", b",\"events\":["] {
             assert_eq!(read(odd).kind, Kind::Data(None), "{odd:?}");
         }

@@ -8,8 +8,13 @@ impl Venue {
     /// Splits a feed into legs, one a connection, each within the venue's limits: the first carries every channel, the
     /// further ones what went over a limit. Heartbeats are on all of them.
     #[must_use]
-    pub fn legs(&self, channels: &[&'static Channel], products: &[Product]) -> Vec<Vec<Subscribe>> {
-        self.legs_after(&[], channels, products)
+    pub fn legs(
+        &self,
+        channels: &[&'static Channel],
+        products: &[Product],
+        accounts: &[String],
+    ) -> Vec<Vec<Subscribe>> {
+        self.legs_after(&[], channels, products, accounts)
     }
 
     /// The legs after a change of products: what stays is in the leg it was in, what is new goes where there is room, and
@@ -21,6 +26,7 @@ impl Venue {
         legs: &[Vec<Subscribe>],
         channels: &[&'static Channel],
         products: &[Product],
+        accounts: &[String],
     ) -> Vec<Vec<Subscribe>> {
         let channels: Vec<_> = channels.iter().copied().filter(|channel| !channel.heartbeat).collect();
         let wanted: HashSet<_> = products.iter().collect();
@@ -29,7 +35,7 @@ impl Venue {
         if shares.is_empty() {
             shares.push(vec![Vec::new(); channels.len()]);
         }
-        for (at, channel) in channels.iter().enumerate().filter(|(_, channel)| channel.products != Products::None) {
+        for (at, channel) in channels.iter().enumerate().filter(|(_, channel)| channel.has_products()) {
             let most = channel.per_connection.unwrap_or(usize::MAX);
             let placed: HashSet<_> = shares.iter().flat_map(|leg| leg[at].clone()).collect();
             for product in products.iter().filter(|product| !placed.contains(product)) {
@@ -44,13 +50,29 @@ impl Venue {
                 shares[leg][at].push(product.clone());
             }
         }
-        shares.iter().enumerate().map(|(leg, shares)| self.leg(leg == 0, &channels, shares)).collect()
+        let leg = |(leg, shares): (usize, &Vec<Vec<Product>>)| {
+            let mut leg = self.leg(leg == 0, &channels, shares, products);
+            let of_accounts = |subscribe: &&mut Subscribe| {
+                subscribe.channels.iter().any(|channel| channel.products == Products::Accounts)
+            };
+            leg.iter_mut().filter(of_accounts).for_each(|subscribe| subscribe.accounts = accounts.to_vec());
+            leg
+        };
+        shares.iter().enumerate().map(leg).collect()
     }
 
     /// One leg as messages; channels of the same products may go into one, where the venue takes that.
-    fn leg(&self, first: bool, channels: &[&'static Channel], shares: &[Vec<Product>]) -> Vec<Subscribe> {
+    fn leg(
+        &self,
+        first: bool,
+        channels: &[&'static Channel],
+        shares: &[Vec<Product>],
+        products: &[Product],
+    ) -> Vec<Subscribe> {
         let mut groups: Vec<(Vec<&'static Channel>, &[Product])> = Vec::new();
-        for (&channel, share) in channels.iter().zip(shares) {
+        // Those that have products make the groups, and the others join the first.
+        let (with, without): (Vec<_>, Vec<_>) = channels.iter().zip(shares).partition(|(_, share)| !share.is_empty());
+        for (&channel, share) in with.into_iter().chain(without) {
             // Without products of its own it belongs on the first leg; and to a channel for which none means all, none can
             // only have been meant where there are none for any leg.
             if share.is_empty() && !(first && channel.products != Products::Required) {
@@ -62,9 +84,16 @@ impl Venue {
             }
         }
         let heartbeats: Vec<_> = self.channels.iter().filter(|channel| channel.heartbeat).collect();
+        // Those that beat for a product beat for every one, though nothing else be wanted of it.
+        let beat_for = if heartbeats.iter().any(|channel| channel.has_products()) { products } else { &[] };
         match groups.first_mut() {
-            Some((group, _)) => group.splice(0..0, heartbeats).for_each(drop),
-            None if first && channels.is_empty() => groups.push((heartbeats, &[])),
+            Some((group, share)) => {
+                group.splice(0..0, heartbeats).for_each(drop);
+                if share.is_empty() {
+                    *share = beat_for;
+                }
+            }
+            None if first && channels.is_empty() => groups.push((heartbeats, beat_for)),
             None => {}
         }
         groups.into_iter().flat_map(|(channels, products)| (self.messages)(&channels, products)).collect()
@@ -73,7 +102,7 @@ impl Venue {
 
 /// What a leg carries of a channel and is still wanted.
 fn carried(leg: &[Subscribe], channel: &'static Channel, wanted: &HashSet<&Product>) -> Vec<Product> {
-    let of_channel = leg.iter().filter(|subscribe| subscribe.channels.contains(&channel));
+    let of_channel = leg.iter().filter(|subscribe| channel.has_products() && subscribe.channels.contains(&channel));
     of_channel.flat_map(|subscribe| &subscribe.products).filter(|product| wanted.contains(product)).cloned().collect()
 }
 
@@ -103,7 +132,7 @@ mod tests {
 
     #[test]
     fn spreads_level2_over_connections() {
-        let legs = MARKET.legs(&channels(&["level2", "ticker_batch"]), &products(0..65));
+        let legs = MARKET.legs(&channels(&["level2", "ticker_batch"]), &products(0..65), &[]);
         let level2: Vec<_> =
             legs.iter().flatten().filter(|s| s.channels[0].name == "level2").map(|s| s.products.len()).collect();
         assert_eq!(level2, [30, 30, 5]);
@@ -120,7 +149,7 @@ mod tests {
             (&["level2", "futures_balance_summary"], &["heartbeats", "level2", "futures_balance_summary"]),
         ] {
             let listed = if names.contains(&"level2") { products(0..31) } else { Vec::new() };
-            let legs = MARKET.legs(&channels(names), &listed);
+            let legs = MARKET.legs(&channels(names), &listed, &[]);
             let on_first: Vec<_> = legs[0].iter().map(|subscribe| subscribe.channels[0].name).collect();
             assert_eq!(on_first, first);
             assert_eq!(legs.len(), if listed.is_empty() { 1 } else { 2 });
@@ -130,10 +159,10 @@ mod tests {
     #[test]
     fn a_leg_of_which_nothing_is_left_is_empty_and_filled_again() {
         let level2 = channels(&["level2"]);
-        let legs = MARKET.legs(&level2, &products(0..65));
-        let fewer = MARKET.legs_after(&legs, &level2, &products((0..30).chain(60..65)));
+        let legs = MARKET.legs(&level2, &products(0..65), &[]);
+        let fewer = MARKET.legs_after(&legs, &level2, &products((0..30).chain(60..65)), &[]);
         assert_eq!(fewer.iter().map(Vec::len).collect::<Vec<_>>(), [2, 0, 2], "heartbeats alone are nothing");
-        let more = MARKET.legs_after(&fewer, &level2, &products((0..30).chain(60..91)));
+        let more = MARKET.legs_after(&fewer, &level2, &products((0..30).chain(60..91)), &[]);
         assert_eq!(places(&more, "level2").iter().filter(|(_, leg)| *leg == 1).count(), 1, "the third is filled first");
     }
 
@@ -146,8 +175,8 @@ mod tests {
             let mut legs: Vec<Vec<Subscribe>> = Vec::new();
             for list in lists {
                 let wanted = products(list);
-                let next = MARKET.legs_after(&legs, &channels, &wanted);
-                prop_assert_eq!(&next, &MARKET.legs_after(&legs, &channels, &wanted));
+                let next = MARKET.legs_after(&legs, &channels, &wanted, &[]);
+                prop_assert_eq!(&next, &MARKET.legs_after(&legs, &channels, &wanted, &[]));
                 for channel in ["ticker_batch", "level2"] {
                     let (before, after) = (places(&legs, channel), places(&next, channel));
                     let mut carried: Vec<_> = after.iter().map(|(product, _)| product.clone()).collect();

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Proof, Request};
+use super::{Hmac, Proof, Request};
 use crate::auth::{Credentials, Stamp};
 
 /// A venue's REST interface, as values.
@@ -20,6 +20,8 @@ pub struct Rest {
     pub signed_products: &'static str,
     /// Answered to whoever may view, with a query: the proof that a signature is right.
     pub proof: &'static str,
+    /// How HMAC signs a request.
+    pub hmac: &'static Hmac,
     /// Signs one request.
     pub sign: fn(&Request, &Credentials, &Stamp) -> Proof,
     /// Reads the answer to `time`: milliseconds since 1970.

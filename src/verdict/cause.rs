@@ -5,7 +5,7 @@ use std::fmt;
 use super::{Finding, Mistake as M};
 use crate::{
     auth::{Credentials, Signer, jwt},
-    venue::{Channel, Offset, Permissions, Reason},
+    venue::{Channel, Offset, Permissions, Reason, Venue},
 };
 
 /// How the refused message was signed.
@@ -55,6 +55,8 @@ impl fmt::Display for RestSaid {
 /// What is known of one refusal.
 #[derive(Clone, Debug)]
 pub struct Evidence {
+    /// Who refused.
+    pub venue: &'static Venue,
     /// What was subscribed to, where that is known.
     pub channel: Option<&'static Channel>,
     /// What the venue's words mean.
@@ -72,8 +74,8 @@ pub struct Evidence {
 impl Evidence {
     /// Of a message that was not signed.
     #[must_use]
-    pub fn unsigned(channel: Option<&'static Channel>, reason: Reason) -> Self {
-        Self { channel, reason, signed: None, confirmed: true, offset: None, rest: None }
+    pub fn unsigned(venue: &'static Venue, channel: Option<&'static Channel>, reason: Reason) -> Self {
+        Self { venue, channel, reason, signed: None, confirmed: true, offset: None, rest: None }
     }
 }
 
@@ -92,9 +94,9 @@ pub fn causes(evidence: &Evidence) -> Vec<Finding> {
             );
             vec![Finding::wrong(M::TooMany, what)]
         }
-        Reason::Unknown => Vec::new(),
-        Reason::Credentials if evidence.signed.is_some() => of_signed(evidence),
-        Reason::Credentials => of_unsigned(evidence),
+        reason if !reason.is_of_credentials() => Vec::new(),
+        _ if evidence.signed.is_some() => of_signed(evidence),
+        _ => of_unsigned(evidence),
     }
 }
 
@@ -220,7 +222,7 @@ pub fn sentence(evidence: &Evidence) -> String {
     let Some(first) = found.first() else {
         return "the venue's own words are all that is known: asked again later".to_owned();
     };
-    if evidence.reason == Reason::Credentials
+    if evidence.reason.is_of_credentials()
         && evidence.signed.is_some()
         && !evidence.confirmed
         && !super::is_refusal(&found)

@@ -46,7 +46,7 @@ pub fn of_credentials(credentials: &Credentials, venue: &Venue, now: u64) -> Vec
             ),
         )),
         Signer::Jwt(key) => {
-            let token = key.token(credentials.key(), None, &Stamp { unix: now, nonce: [0; 16] });
+            let token = key.token(credentials.key(), None, &Stamp { unix: now, millis: 0, nonce: [0; 16] });
             if !key.verifies(&token) {
                 found.push(Finding::wrong(
                     M::BadToken,

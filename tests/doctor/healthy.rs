@@ -45,10 +45,14 @@ fn signed_messages(
     channels: &'static [tickerd::venue::Channel],
     products: &[Product],
 ) {
-    let stamp = Stamp { unix: NOW - round as u64 % 20, nonce: [u8::try_from(round).expect("small"); 16] };
+    let stamp = Stamp { unix: NOW - round as u64 % 20, millis: 0, nonce: [u8::try_from(round).expect("small"); 16] };
     let channel = &channels[round % channels.len()];
-    let subscribe =
-        Subscribe { channels: vec![channel], products: products[..round % 4].to_vec(), unsubscribes: false };
+    let subscribe = Subscribe {
+        channels: vec![channel],
+        products: products[..round % 4].to_vec(),
+        accounts: Vec::new(),
+        unsubscribes: false,
+    };
     let text = (venue().write)(&subscribe, Some((credentials, &stamp))).text;
     let found = examine(&text, credentials);
     only_noted(&found, &text);

@@ -31,6 +31,7 @@ fn pair(key: &str, secret: &str) -> Vec<Finding> {
 
 fn refused(words: &str, channel: &str, change: impl FnOnce(&mut Evidence)) -> Vec<Finding> {
     let mut evidence = Evidence {
+        venue: venue(),
         channel: venue().channel(channel),
         reason: venue().reason(words),
         signed: Some(SchemeUsed::Jwt),

@@ -160,6 +160,8 @@ impl Plot {
             venue: &MARKET,
             url: "ws://stage".into(),
             rest: REST.into(),
+            failover: None,
+            accounts: Vec::new(),
             channels: self.channels.iter().map(|name| MARKET.channel(name).expect("a channel")).collect(),
             products,
             credentials: self.credentials,

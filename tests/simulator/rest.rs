@@ -106,7 +106,7 @@ async fn a_token_names_its_request() {
     .enumerate()
     {
         let nonce = [u8::try_from(nonce).expect("few"); 16];
-        let token = key.token(known.key(), uri, &Stamp { unix: NOW, nonce });
+        let token = key.token(known.key(), uri, &Stamp { unix: NOW, millis: 0, nonce });
         let headers = format!("Authorization: Bearer {token}\r\n");
         assert_eq!(ask(&simulator, "GET", &format!("{ACCOUNTS}?limit=1"), &headers).await.0, expected, "{uri:?}");
     }

@@ -281,7 +281,7 @@ fn cdp(name: &str, seed: u8) -> Arc<Credentials> {
 
 fn with_token(by: &Credentials, uri: Option<&str>, unix: u64, nonce: u8) -> Value {
     let Signer::Jwt(key) = by.signer() else { panic!("not a CDP key") };
-    let token = key.token(by.key(), uri, &Stamp { unix, nonce: [nonce; 16] });
+    let token = key.token(by.key(), uri, &Stamp { unix, millis: 0, nonce: [nonce; 16] });
     json!({"type": "subscribe", "product_ids": BOTH, "channel": "ticker_batch", "jwt": token})
 }
 

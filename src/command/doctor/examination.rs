@@ -136,7 +136,7 @@ impl<'a> Examination<'a> {
         let Some(feed) = self.patient.feeds.iter().find(|feed| uses(feed, credentials)) else { return };
         let Some(said) = desk.rest_said() else { return };
         let subject = format!("key {}", credentials.name());
-        let causes = || verdict::causes(&desk.evidence(None, Reason::Credentials, true));
+        let causes = || verdict::causes(&desk.evidence(feed.venue, None, Reason::Credentials, true));
         match &said {
             RestSaid::Took(permissions) if !permissions.can_view => report.found(subject, "may not view", causes()),
             RestSaid::Took(permissions) => {
@@ -181,7 +181,7 @@ impl<'a> Examination<'a> {
             }
         };
         let desk = self.desks.iter().find(|desk| uses(feed, desk.credentials()));
-        let legs = feed.venue.legs(&feed.channels, &products);
+        let legs = feed.venue.legs(&feed.channels, &products, &feed.accounts);
         let (mut taken, mut whole) = (Vec::new(), true);
         for subscribe in legs.first().into_iter().flatten() {
             let name = name(subscribe);
@@ -225,8 +225,9 @@ impl<'a> Examination<'a> {
         report: &mut Report,
     ) {
         let (channel, reason) = (subscribe.channels.first().copied(), feed.venue.reason(words));
-        let unsigned = || Evidence::unsigned(channel, reason);
-        let mut findings = verdict::causes(&desk.map_or_else(unsigned, |desk| desk.evidence(channel, reason, true)));
+        let unsigned = || Evidence::unsigned(feed.venue, channel, reason);
+        let mut findings =
+            verdict::causes(&desk.map_or_else(unsigned, |desk| desk.evidence(feed.venue, channel, reason, true)));
         let mut what = format!("{} is refused: {words:?}", name(subscribe));
         // A channel that is taken without a signature is known to the venue: it is the credentials.
         let public = subscribe.channels.iter().all(|channel| !channel.private);
@@ -278,7 +279,7 @@ impl<'a> Examination<'a> {
         for feed in &self.patient.feeds {
             let offset = self.client.time(feed.venue.rest, &feed.rest).await.ok();
             let products = self.products(feed).await.map_err(|error| unreachable(feed, &error))?;
-            let legs = feed.venue.legs(&feed.channels, &products);
+            let legs = feed.venue.legs(&feed.channels, &products, &feed.accounts);
             let desk = self.desks.iter().find(|desk| uses(feed, desk.credentials()));
             if let (Some(desk), Some(offset)) = (desk, offset) {
                 desk.heard_clock(offset, &self.clock);
@@ -288,7 +289,7 @@ impl<'a> Examination<'a> {
             let seen = live::watch(&mut asking, &legs[0], desk.map(|desk| &**desk), span).await;
             asking.leave().await;
             said(print(feed, begun, span, offset, &seen.beliefs, out))?;
-            if seen.refusals.iter().any(|words| feed.venue.reason(words) == Reason::Credentials) {
+            if seen.refusals.iter().any(|words| feed.venue.reason(words).is_of_credentials()) {
                 let what = "the venue refuses the credentials, which is no difference: `tickerd doctor` without --live says why";
                 return Err(Failure::new(Status::Refused, what));
             }

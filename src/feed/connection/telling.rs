@@ -6,7 +6,6 @@ use crate::{
     feed::{Context, outage::whole},
     record::{Event, Origin},
     session::{IfRefused, Stance, Told},
-    venue::Reason,
     verdict::{self, Evidence},
 };
 
@@ -46,11 +45,12 @@ impl Teller<'_> {
             Told::Refused { channel, message, reason, signed, confirmed } => {
                 let asked = channel.and_then(|name| self.context.feed.venue.channel(name));
                 let desk = self.context.desk.as_deref().filter(|_| signed);
-                let unsigned = || Evidence::unsigned(asked, reason);
-                let evidence = desk.map_or_else(unsigned, |desk| desk.evidence(asked, reason, confirmed));
+                let unsigned = || Evidence::unsigned(self.context.feed.venue, asked, reason);
+                let evidence =
+                    desk.map_or_else(unsigned, |desk| desk.evidence(self.context.feed.venue, asked, reason, confirmed));
                 let verdict = verdict::sentence(&evidence);
                 match desk {
-                    Some(desk) if reason == Reason::Credentials => {
+                    Some(desk) if reason.is_of_credentials() => {
                         self.tell_of_credentials(desk, confirmed, &message, &verdict);
                     }
                     _ => {

@@ -26,7 +26,7 @@ fn carrying(channels: &[&str], products: &[&str], stance: Stance) -> Script {
 fn leg(channels: &[&str], products: &[&str]) -> Vec<Subscribe> {
     let channels: Vec<_> = channels.iter().map(|name| MARKET.channel(name).expect("a channel")).collect();
     let products: Vec<_> = products.iter().map(|id| Product::parse(id).expect("spelt right")).collect();
-    MARKET.legs(&channels, &products).remove(0)
+    MARKET.legs(&channels, &products, &[]).remove(0)
 }
 
 impl Script {

@@ -7,10 +7,7 @@ use serde_json::{Value, json};
 use super::gate::{Proof, Signed};
 use crate::venue::{
     Listed, Permissions, Request,
-    advanced_trade::{
-        MARKET,
-        rest::{HOST, prehash_of},
-    },
+    advanced_trade::{MARKET, rest::HOST},
 };
 
 /// One REST request, as it came.
@@ -59,7 +56,7 @@ impl Call {
 
 impl Signed for Call {
     fn prehash(&self, timestamp: &str) -> String {
-        prehash_of(timestamp, &self.request)
+        MARKET.hmac.prehash_of(timestamp, &self.request)
     }
 
     fn mistaken(&self, timestamp: &str) -> Vec<(String, &'static str)> {

@@ -3,6 +3,7 @@
 
 use serde::Deserialize;
 
+use super::HMAC;
 use crate::{
     auth::{Credentials, Signer, Stamp},
     venue::{Listed, Permissions, Proof, Request, Rest},
@@ -15,6 +16,7 @@ pub(super) static REST: Rest = Rest {
     products: "/api/v3/brokerage/market/products",
     signed_products: "/api/v3/brokerage/products",
     proof: "/api/v3/brokerage/accounts?limit=1",
+    hmac: &HMAC,
     sign,
     read_time,
     read_permissions,
@@ -37,9 +39,9 @@ fn sign(request: &Request, credentials: &Credentials, stamp: &Stamp) -> Proof {
             }
         }
         Signer::Hmac(key) => {
-            let timestamp = stamp.unix.to_string();
-            let signed = prehash_of(&timestamp, request);
-            let signature = hex::encode(key.sign(&signed));
+            let timestamp = HMAC.timestamp(stamp);
+            let signed = HMAC.prehash_of(&timestamp, request);
+            let signature = HMAC.sign(key, &signed);
             Proof {
                 headers: vec![
                     ("CB-ACCESS-KEY", credentials.key().to_owned()),
@@ -52,12 +54,6 @@ fn sign(request: &Request, credentials: &Credentials, stamp: &Stamp) -> Proof {
             }
         }
     }
-}
-
-/// timestamp + METHOD + path without query + body.
-#[must_use]
-pub fn prehash_of(timestamp: &str, request: &Request) -> String {
-    format!("{timestamp}{}{}{}", request.method, request.path, request.body)
 }
 
 #[derive(Deserialize)]
