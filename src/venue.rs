@@ -3,6 +3,7 @@
 
 pub mod advanced_trade;
 mod arrival;
+pub mod exchange;
 mod hmac;
 mod leg;
 mod product;
@@ -26,7 +27,7 @@ use std::time::Duration;
 use crate::auth::{Credentials, Signer, Stamp};
 
 /// Every venue that tickerd knows, in the order in which they are told to people.
-pub const ALL: &[&Venue] = &[&advanced_trade::MARKET, &advanced_trade::USER];
+pub const ALL: &[&Venue] = &[&advanced_trade::MARKET, &advanced_trade::USER, &exchange::EXCHANGE];
 
 /// A place that one connects to.
 #[derive(Debug)]

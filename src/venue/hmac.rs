@@ -77,3 +77,19 @@ impl Encoding {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::venue::{advanced_trade::MARKET, exchange::EXCHANGE};
+
+    #[test]
+    fn each_venue_signs_its_own_way() {
+        let stamp = |millis| Stamp { unix: 1_700_000_000, millis, nonce: [0; 16] };
+        let request = Request::get("/orders?status=open");
+        let of = |hmac: &Hmac, millis| hmac.prehash_of(&hmac.timestamp(&stamp(millis)), &request);
+        assert_eq!(of(MARKET.hmac, 7), "1700000000GET/orders");
+        assert_eq!(of(EXCHANGE.hmac, 7), "1700000000.007GET/orders?status=open");
+        assert_eq!(of(EXCHANGE.hmac, 0), "1700000000GET/orders?status=open");
+    }
+}
