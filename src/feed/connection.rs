@@ -242,7 +242,11 @@ impl<'a> Connection<'a> {
                 return None;
             }
             Message::Ping(_) | Message::Frame(_) => return None,
-            Message::Close(frame) => return Some(closed(frame)),
+            Message::Close(frame) => {
+                let ending = closed(frame);
+                self.session.handle_close(&ending.detail);
+                return Some(ending);
+            }
         };
         let recv = self.context.clock.now();
         let n = self.origin.receive();
