@@ -57,6 +57,8 @@ pub struct Session {
     /// When the credentials were refused last, where that counted.
     refused: Option<Instant>,
     last_sequence: Option<u64>,
+    /// What the venue said against the connection, and not of a subscribe.
+    complaint: Option<String>,
     over: Option<Cause>,
 }
 
@@ -78,6 +80,7 @@ impl Session {
             signed_accepted: false,
             refused: None,
             last_sequence: None,
+            complaint: None,
             over: None,
         }
     }
@@ -98,6 +101,12 @@ impl Session {
     #[must_use]
     pub fn last_sequence(&self) -> Option<u64> {
         self.last_sequence
+    }
+
+    /// What the venue said last against the connection, and not of a subscribe: where it then ends it, that is why.
+    #[must_use]
+    pub fn complaint(&self) -> Option<&str> {
+        self.complaint.as_deref()
     }
 
     /// Whether a message other than an answer has come: the connection is worth what it promised.

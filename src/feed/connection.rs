@@ -123,7 +123,12 @@ impl<'a> Connection<'a> {
                 break ending;
             }
         };
-        let ending = self.close(ending).await;
+        let mut ending = self.close(ending).await;
+        if let (Cause::Closed | Cause::Lost, Some(complaint), "") =
+            (ending.cause, self.session.complaint(), &*ending.detail)
+        {
+            ending.detail = complaint.replace(char::is_control, " ");
+        }
         (self.last_words(ending).await, self.session)
     }
 

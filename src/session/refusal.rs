@@ -14,6 +14,7 @@ impl Session {
             (Some(_), _) => self.refuse_probe(message, reason, now),
             (None, &[index]) => self.refuse(index, message, reason, now),
             (None, _) => {
+                self.complaint = pending.is_empty().then(|| message.clone());
                 if reason == Reason::TooLong {
                     self.shorten();
                 }
