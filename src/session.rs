@@ -268,9 +268,11 @@ impl Session {
         }
     }
 
-    /// One by one, or while a probe is out, nothing else is asked: the answer would not say whom it means.
+    /// One by one, or while a probe is out, nothing else is asked: the answer would not say whom it means. Where a part spoils
+    /// the whole, that is worth a round trip a message from the first.
     fn may_ask(&self) -> bool {
-        self.probing.is_none() && (self.stance.approach == Approach::Together || self.pending() == 0)
+        let together = self.stance.approach == Approach::Together && !self.venue.wholesale;
+        self.probing.is_none() && (together || self.pending() == 0)
     }
 
     /// Whether a subscription would be signed; None while it can not be asked at all.
