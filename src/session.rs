@@ -321,8 +321,9 @@ impl Session {
         if signed.is_empty() {
             // The venue leaves out what it does not trade, and a channel with it of which nothing is left. Each ask has its
             // ack, so one that says nothing new is the answer to the oldest.
-            let pending = self.subscriptions.iter_mut().filter(|s| s.is_of_products() && s.is_pending());
-            signed.extend(pending.min_by_key(|s| s.asked_since()).and_then(Subscription::accept_nothing));
+            let may_miss = |s: &&mut Subscription| s.is_pending() && (self.venue.wholesale || s.is_of_products());
+            let oldest = self.subscriptions.iter_mut().filter(may_miss).min_by_key(|s| s.asked_since());
+            signed.extend(oldest.and_then(|subscription| subscription.accept_as_it_is(accepted)));
         }
         self.take_back();
         if signed.contains(&true) {

@@ -140,9 +140,9 @@ impl Subscription {
     }
 
     /// An answer that names none of what is asked for: the venue trades none of these products. Whether it was signed.
-    pub(super) fn accept_nothing(&mut self) -> Option<bool> {
+    pub(super) fn accept_as_it_is(&mut self, list: &[(String, Vec<String>)]) -> Option<bool> {
         let State::Asked { signed, .. } = self.state else { return None };
-        self.omitted.extend(self.subscribe.left_out(&[]));
+        self.omitted.extend(self.subscribe.left_out(list));
         self.state = State::Accepted;
         self.refusals = 0;
         Some(signed)
