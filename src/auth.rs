@@ -18,7 +18,6 @@ pub use secret::Secret;
 
 use std::fmt;
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use key::KeyError;
 
 /// A key that a venue knows, with what it takes to sign for it. `Debug` shows the name and the scheme, never the secret.
@@ -127,8 +126,8 @@ impl Credentials {
 }
 
 /// Whether a text that was meant to be something else holds a secret: a PEM, whole or in part, what alone can be read as a
-/// private key, or what has a shared secret's form: 32 letters and digits with both among them, or base64 of 64 bytes. It must
-/// not be shown.
+/// private key, or what has a shared secret's form, 32 letters and digits with both among them, or base64 of 64 bytes with
+/// its padding, as the Exchange's. It must not be shown.
 #[must_use]
 pub fn is_secret(text: &str) -> bool {
     /// The shortest is an Ed25519 seed, 43 characters of base64; no option of ours is as long as that and no path.
@@ -136,11 +135,10 @@ pub fn is_secret(text: &str) -> bool {
     let has = |kind: fn(&u8) -> bool| text.as_bytes().iter().any(kind);
     let shared =
         key::is_alphanumeric(text, key::LEGACY_SECRET) && has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic);
-    // The Exchange's, which is no CDP key though it is as long as one.
-    let decoded = || STANDARD.decode(text).is_ok_and(|bytes| bytes.len() == 64);
+    let exchanges = text.ends_with("==") && key::is_exchanges_secret(text);
     shared
+        || exchanges
         || text.contains("PRIVATE KEY")
-        || decoded()
         || (text.len() >= SHORTEST && cdp::read(text, &mut Vec::new()).is_ok())
 }
 

@@ -57,11 +57,12 @@ pub fn of_url(text: &str, venue: &Venue) -> Option<Finding> {
         let what = format!("{host} is {}'s, and the channels are {}'s ({})", other.name, venue.name, venue.url);
         return Some(Finding::wrong(M::PrivateChannel, what));
     }
-    // The Exchange's and the International Exchange's own, which take other messages and other keys.
-    if host.ends_with(".coinbase.com") && host != host_of(venue.url) {
+    // Those of other interfaces, which take other messages and other keys.
+    let own = host == host_of(venue.url) || venue.endpoints.iter().any(|endpoint| host == host_of(endpoint.url));
+    if host.ends_with(".coinbase.com") && !own {
         return wrong(format!("{host} is not {}'s: that is {}", venue.name, venue.url));
     }
-    if scheme == "ws" && host == host_of(venue.url) {
+    if scheme == "ws" && own {
         return wrong(format!("the venue takes TLS alone: {}", venue.url));
     }
     None
