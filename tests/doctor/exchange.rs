@@ -174,14 +174,6 @@ fn fields() -> Vec<Case> {
             Wrong,
         ),
     ]
-    .into_iter()
-    .map(|(case, found, mistake, certainty)| {
-        let first = found.iter().position(|finding| finding.mistake == mistake);
-        // A channel whose products stand elsewhere, or are no list, has none.
-        let found = if first == Some(1) && found[0].mistake == M::ChannelsPlural { found[1..].to_vec() } else { found };
-        (case, found, mistake, certainty)
-    })
-    .collect()
 }
 
 fn requests() -> Vec<Case> {
