@@ -126,7 +126,8 @@ impl Credentials {
 }
 
 /// Whether a text that was meant to be something else holds a secret: a PEM, whole or in part, what alone can be read as a
-/// private key, or what has a shared secret's form, 32 letters and digits with both among them. It must not be shown.
+/// private key, or what has a shared secret's form, 32 letters and digits with both among them, or base64 of 64 bytes with
+/// its padding, as the Exchange's. It must not be shown.
 #[must_use]
 pub fn is_secret(text: &str) -> bool {
     /// The shortest is an Ed25519 seed, 43 characters of base64; no option of ours is as long as that and no path.
@@ -134,7 +135,11 @@ pub fn is_secret(text: &str) -> bool {
     let has = |kind: fn(&u8) -> bool| text.as_bytes().iter().any(kind);
     let shared =
         key::is_alphanumeric(text, key::LEGACY_SECRET) && has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic);
-    shared || text.contains("PRIVATE KEY") || (text.len() >= SHORTEST && cdp::read(text, &mut Vec::new()).is_ok())
+    let exchanges = text.ends_with("==") && key::is_exchanges_secret(text);
+    shared
+        || exchanges
+        || text.contains("PRIVATE KEY")
+        || (text.len() >= SHORTEST && cdp::read(text, &mut Vec::new()).is_ok())
 }
 
 impl fmt::Debug for Credentials {

@@ -83,9 +83,15 @@ pub struct Wanted {
     /// Of these products, as in BTC-USD,ETH-USD
     #[arg(long, value_name = "PRODUCTS", value_delimiter = ',', requires = "channel")]
     pub product: Vec<String>,
-    /// From this venue [default: advanced-trade]
+    /// Of these accounts, by their ids: for exchange's balance
+    #[arg(long, value_name = "ACCOUNTS", value_delimiter = ',', requires = "channel")]
+    pub account: Vec<String>,
+    /// From this venue: advanced-trade-user, exchange [default: advanced-trade]
     #[arg(long, value_name = "VENUE", requires = "channel")]
     pub venue: Option<String>,
+    /// By this of its endpoints: direct, sandbox [default: the venue's first]
+    #[arg(long, value_name = "NAME", requires = "channel", conflicts_with = "url")]
+    pub endpoint: Option<String>,
     /// At this address [default: the venue's own]
     #[arg(long, value_name = "URL", requires = "channel")]
     pub url: Option<String>,
@@ -190,7 +196,9 @@ impl Cli {
                 feed: wanted.feed.clone(),
                 channels: wanted.channel.clone(),
                 products: wanted.product.clone(),
+                accounts: wanted.account.clone(),
                 venue: wanted.venue.clone(),
+                endpoint: wanted.endpoint.clone(),
                 url: wanted.url.clone(),
                 key_file: wanted.key_file.clone(),
                 credentials: wanted.credentials.clone(),
@@ -228,6 +236,7 @@ Examples:
   tickerd run --channel level2 --product BTC-USD --output tape.ndjson --seconds 60
   tickerd run --channel user --key-file cdp_api_key.json --record envelope
   tickerd run --channel user --credentials main
+  tickerd run --venue exchange --channel full --product BTC-USD --credentials exchange --endpoint direct
   tickerd run -c config.toml --feed tickers --lines 100 | jq .channel";
 
 const DEMO_EXAMPLES: &str = "\
@@ -279,13 +288,16 @@ mod tests {
 
     #[test]
     fn options_reach_the_configuration() {
-        let line = "tickerd run --channel ticker,level2 --channel status --product BTC-USD,ETH-USD --venue v --url u \
-                    --key-file k --output o --record envelope --feed f";
+        let line = "tickerd run --channel ticker,level2 --channel status --product BTC-USD,ETH-USD --account a,b \
+                    --venue v --url u --key-file k --output o --record envelope --feed f";
         let flags = parse(line).expect("understood").flags();
         assert_eq!(flags.channels, ["ticker", "level2", "status"]);
         assert_eq!(flags.products, ["BTC-USD", "ETH-USD"]);
+        assert_eq!(flags.accounts, ["a", "b"]);
         let rest = [flags.venue, flags.url, flags.key_file, flags.output, flags.record, flags.feed];
         assert_eq!(rest.map(Option::unwrap), ["v", "u", "k", "o", "envelope", "f"]);
+        let direct = parse("tickerd run --channel full --endpoint direct").expect("understood").flags();
+        assert_eq!(direct.endpoint, Some("direct".into()));
         assert_eq!(parse("tickerd check -c x").expect("understood").flags().config, Some("x".into()));
         assert_eq!(parse("tickerd -c x check").expect("understood").flags().config, Some("x".into()));
     }
@@ -300,6 +312,7 @@ mod tests {
             ("tickerd simulator --speed 0", ErrorKind::ValueValidation),
             ("tickerd simulator --loop", ErrorKind::MissingRequiredArgument),
             ("tickerd run --channel user --key-file f --credentials main", ErrorKind::ArgumentConflict),
+            ("tickerd run --channel full --endpoint direct --url u", ErrorKind::ArgumentConflict),
             ("tickerd sign rest GET /a --key-file f --feed f", ErrorKind::ArgumentConflict),
             ("tickerd sign ws --product BTC-USD", ErrorKind::MissingRequiredArgument),
             ("tickerd credential add", ErrorKind::MissingRequiredArgument),

@@ -163,6 +163,17 @@ pub struct Origin {
     pub key_from: String,
     /// Where the secret is from, for people: "/etc/tickerd/secret".
     pub secret_from: String,
+    /// Where the passphrase is from, for people; None where there is none.
+    pub passphrase_from: Option<String>,
+}
+
+impl Origin {
+    /// Of credentials whose parts are all in one place.
+    fn of_file(credentials: Credentials, from: &str) -> Self {
+        let passphrase_from = credentials.passphrase().map(|_| from.to_owned());
+        let [key_from, secret_from] = [from, from].map(str::to_owned);
+        Self { credentials: Arc::new(credentials), key_from, secret_from, passphrase_from }
+    }
 }
 
 /// How the service behaves.

@@ -210,6 +210,8 @@ pub(super) fn read(scheme: Scheme, key: &str, secret: &Secret) -> Result<Reading
                     pem::trim(secret, &mut mended);
                     Signer::Hmac(plain(key, shared)?)
                 }
+                // Base64 of 64 bytes, and a key that no CDP key is called like: nothing was damaged.
+                Err(KeyError::HalvesDiffer) if is_exchanges(key, shared) => Signer::Hmac(plain(key, shared)?),
                 Err(fault) => return Err(fault),
             }
         }
@@ -248,6 +250,19 @@ fn private(key: &str, secret: &str, mended: &mut Vec<Mended>) -> Result<jwt::Key
     }
 }
 
+/// Whether a pair has the form of Coinbase Exchange's, which has a passphrase beside it: a key of 32 hex digits, and a secret
+/// that is base64 of 64 bytes.
+#[must_use]
+pub fn is_exchanges(key: &str, secret: &str) -> bool {
+    let hex = key.len() == 32 && key.bytes().all(|b| b.is_ascii_hexdigit());
+    hex && is_exchanges_secret(secret)
+}
+
+/// Its second half: nothing of it says more than its length.
+pub(super) fn is_exchanges_secret(text: &str) -> bool {
+    pem::decode(text).is_some_and(|decoded| decoded.bytes.len() == 64)
+}
+
 /// Whether a key id is a private key in one of its shapes.
 fn is_private(key: &str) -> bool {
     let is_key = |bytes: &[u8]| matches!(bytes.len(), 32 | 64) || der::identify(bytes) != Der::Unknown;
@@ -255,7 +270,7 @@ fn is_private(key: &str) -> bool {
 }
 
 /// Whether it is a CDP key's name, or its id.
-fn is_name(text: &str) -> bool {
+pub(super) fn is_name(text: &str) -> bool {
     let is_uuid = || {
         let groups = text.split('-').map(str::len);
         groups.eq([8, 4, 4, 4, 12]) && text.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit())

@@ -4,7 +4,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 use zeroize::Zeroizing;
 
-use super::{Credentials, Scheme, Secret, Signer, key::KeyError, pem};
+use super::{
+    Credentials, Scheme, Secret, Signer,
+    key::{KeyError, is_name},
+    pem,
+};
 
 /// A key and its secret, as they stand in one file.
 pub struct KeyFile {
@@ -101,9 +105,10 @@ impl KeyFile {
     /// # Errors
     /// As [`Credentials::new`].
     pub fn credentials(&self, name: &str) -> Result<Credentials, KeyError> {
-        // Only shared secrets have one; what is base64 of 64 bytes beside it is no Ed25519 key that is damaged.
+        // Only shared secrets have one; what is base64 of 64 bytes beside it is no Ed25519 key that is damaged, unless the
+        // key is a CDP key by its name.
         let scheme = match (self.scheme, &self.passphrase) {
-            (Scheme::Auto, Some(_)) => Scheme::Hmac,
+            (Scheme::Auto, Some(_)) if !is_name(&self.key) => Scheme::Hmac,
             (scheme, _) => scheme,
         };
         let credentials = Credentials::new(name, scheme, &self.key, &self.secret)?;

@@ -34,6 +34,9 @@ pub fn print(config: &Config, out: &mut impl Write) -> io::Result<()> {
         line(out, "  algorithm", origin.credentials.algorithm())?;
         line(out, "  key", &format!("from {}", origin.key_from))?;
         line(out, "  secret", &format!("from {}", origin.secret_from))?;
+        if let Some(from) = &origin.passphrase_from {
+            line(out, "  passphrase", &format!("from {from}"))?;
+        }
     }
     for feed in &config.feeds {
         writeln!(out)?;
@@ -62,6 +65,7 @@ pub fn print_json(config: &Config, out: &mut impl Write) -> io::Result<()> {
                 "algorithm": origin.credentials.algorithm(),
                 "key_from": origin.key_from,
                 "secret_from": origin.secret_from,
+                "passphrase_from": origin.passphrase_from,
             })
         })
         .collect();
@@ -99,7 +103,13 @@ pub fn print_json(config: &Config, out: &mut impl Write) -> io::Result<()> {
 fn print_feed(feed: &Feed, out: &mut impl Write) -> io::Result<()> {
     line(out, "feed", &feed.name)?;
     line(out, "  venue", feed.venue.name)?;
+    if let Some(endpoint) = endpoint(feed) {
+        line(out, "  endpoint", endpoint)?;
+    }
     line(out, "  url", &feed.url)?;
+    if let Some(url) = &feed.failover {
+        line(out, "  failover", &format!("{url}, while that can not be reached"))?;
+    }
     line(out, "  rest", &feed.rest)?;
     let signed = match (&feed.credentials, feed.if_refused) {
         (None, _) => "no".to_owned(),
@@ -112,6 +122,9 @@ fn print_feed(feed: &Feed, out: &mut impl Write) -> io::Result<()> {
     if !feed.products.is_fixed() {
         let channels: Vec<_> = feed.channels.iter().map(|channel| channel.name).collect();
         line(out, "  channels", &channels.join(", "))?;
+        if !feed.accounts.is_empty() {
+            line(out, "  accounts", &feed.accounts.join(", "))?;
+        }
         return line(out, "  products", &format!("{}; resolved at start and each hour", feed.products));
     }
     let legs = feed.venue.legs(&feed.channels, feed.products.named(), &feed.accounts);
@@ -133,22 +146,31 @@ fn feed_json(feed: &Feed) -> Value {
         json!({
             "channels": subscribe.channels.iter().map(|channel| channel.name).collect::<Vec<_>>(),
             "products": subscribe.products.iter().map(Product::as_str).collect::<Vec<_>>(),
+            "accounts": subscribe.accounts,
         })
     };
     let size = legs.as_deref().map(Size::of);
     json!({
         "name": feed.name,
         "venue": feed.venue.name,
+        "endpoint": endpoint(feed),
         "url": feed.url,
+        "failover": feed.failover,
         "rest": feed.rest,
         "channels": feed.channels.iter().map(|channel| channel.name).collect::<Vec<_>>(),
         "products": feed.products.entries().collect::<Vec<_>>(),
+        "accounts": feed.accounts,
         "credentials": feed.credentials.as_ref().map(|credentials| credentials.name()),
         "if_refused": feed.if_refused,
         "connections": legs.map(|legs| -> Vec<Vec<_>> { legs.iter().map(|leg| leg.iter().map(subscribe).collect()).collect() }),
         "longest_line": size.as_ref().map(|size| size.longest_line),
         "bytes_a_day": size.as_ref().map(|size| size.bytes_a_day),
     })
+}
+
+/// What the venue calls the address, where it has several.
+fn endpoint(feed: &Feed) -> Option<&'static str> {
+    feed.venue.endpoints.iter().find(|endpoint| endpoint.url == feed.url).map(|endpoint| endpoint.name)
 }
 
 /// What a feed is to be expected to bring, in bytes.
@@ -171,7 +193,7 @@ impl Size {
     }
 }
 
-/// "level2 of BTC-USD, ETH-USD".
+/// "level2 of BTC-USD, ETH-USD", "balance of 2 accounts".
 fn subscription(subscribe: &Subscribe) -> String {
     /// As many as fit on a line.
     const SHOWN: usize = 6;
@@ -183,6 +205,11 @@ fn subscription(subscribe: &Subscribe) -> String {
     }
     if subscribe.products.len() > SHOWN {
         text = format!("{text} and {} more", subscribe.products.len() - SHOWN);
+    }
+    match subscribe.accounts.as_slice() {
+        [] => {}
+        [account] => text = format!("{text} of account {account}"),
+        accounts => text = format!("{text} of {} accounts", accounts.len()),
     }
     text
 }

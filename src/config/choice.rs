@@ -137,6 +137,7 @@ fn environment(around: &Surroundings, store: &Store) -> Result<Origin, ChoiceErr
                 credentials: Arc::new(credentials),
                 key_from: format!("${key_name}"),
                 secret_from: format!("${secret_name}"),
+                passphrase_from: None,
             })
         }
         (None, Some(_)) => Err(ChoiceError::Half(key_name)),
@@ -150,7 +151,7 @@ fn key_file(name: &str, path: &Path) -> Result<Origin, ChoiceError> {
     let from = path.display().to_string();
     let credentials = KeyFile::read(&Secret::new(text)).and_then(|file| file.credentials(name));
     let credentials = credentials.map_err(|error| ChoiceError::Key(from.clone(), error))?;
-    Ok(Origin { credentials: Arc::new(credentials), key_from: from.clone(), secret_from: from })
+    Ok(Origin::of_file(credentials, &from))
 }
 
 /// That no file was found is no error here, unless one was named.

@@ -12,7 +12,7 @@ use super::{
     surroundings::read,
 };
 use crate::{
-    auth::{Credentials, Secret},
+    auth::{KeyFile, Secret, Signer, key::KeyError},
     verdict::{self, Mistake},
 };
 
@@ -30,8 +30,8 @@ pub(super) fn review(name: &str, typed: &Spanned<draft::Credentials>, by: &str, 
     let known = review.problems.len();
     let mut reader = Reader { name, by, review };
     let origin = match (&draft.key_file, &draft.key, &draft.secret) {
-        (Some(file), None, None) => reader.key_file(file, draft.scheme.as_ref()),
-        (None, Some(key), Some(secret)) => reader.pair(key, secret, draft.scheme.as_ref()),
+        (Some(file), None, None) => reader.key_file(file, draft),
+        (None, Some(key), Some(secret)) => reader.parts(key, secret, draft),
         (Some(file), _, _) => {
             reader.wrong(&file.span(), "key_file", "the file holds key and secret: leave `key` and `secret` out");
             None
@@ -50,7 +50,7 @@ pub(super) fn review(name: &str, typed: &Spanned<draft::Credentials>, by: &str, 
     origin.filter(|_| review.problems.len() == known)
 }
 
-/// One pair of credentials while it is being read.
+/// One set of credentials while it is being read.
 struct Reader<'r, 'a> {
     name: &'r str,
     by: &'r str,
@@ -58,9 +58,9 @@ struct Reader<'r, 'a> {
 }
 
 impl Reader<'_, '_> {
-    fn key_file(&mut self, file: &Spanned<String>, scheme: Option<&Spanned<Scheme>>) -> Option<Origin> {
+    fn key_file(&mut self, file: &Spanned<String>, draft: &draft::Credentials) -> Option<Origin> {
         let at = file.span();
-        if let Some(scheme) = scheme
+        if let Some(scheme) = &draft.scheme
             && *scheme.get_ref() == Scheme::Hmac
         {
             self.wrong(&scheme.span(), "scheme", "a key file holds a CDP key: leave `scheme` out");
@@ -73,40 +73,95 @@ impl Reader<'_, '_> {
         let path = self.review.beside_the_file(file.get_ref());
         let json = self.file(&at, "key_file", &path)?;
         let from = path.display().to_string();
-        match Credentials::from_key_file(self.name, &json) {
-            Ok(credentials) => {
-                Some(Origin { credentials: Arc::new(credentials), key_from: from.clone(), secret_from: from })
-            }
+        let unusable = |error: &KeyError| (format!("{from}: {error}"), verdict::of_key_error(error).mistake);
+        let mut key = match KeyFile::read(&json) {
+            Ok(key) => key,
             Err(error) => {
-                self.mistaken(&at, "key_file", &format!("{from}: {error}"), verdict::of_key_error(&error).mistake);
+                let (what, mistake) = unusable(&error);
+                self.mistaken(&at, "key_file", &what, mistake);
+                return None;
+            }
+        };
+        let mut passphrase_from = key.passphrase.as_ref().map(|_| from.clone());
+        if let Some(typed) = &draft.passphrase {
+            if key.passphrase.is_some() {
+                self.wrong(&typed.span(), "passphrase", &format!("{from} holds one: leave one of the two out"));
+                return None;
+            }
+            let (passphrase, source) = self.passphrase(typed)?;
+            (key.passphrase, passphrase_from) = (Some(passphrase), Some(source));
+        }
+        match key.credentials(self.name) {
+            Ok(credentials) => self.signing(Origin { passphrase_from, ..Origin::of_file(credentials, &from) }, draft),
+            Err(error) => {
+                let (what, mistake) = unusable(&error);
+                self.mistaken(&at, "key_file", &what, mistake);
                 None
             }
         }
     }
 
-    fn pair(
-        &mut self,
-        key: &Spanned<Source>,
-        secret: &Spanned<Source>,
-        scheme: Option<&Spanned<Scheme>>,
-    ) -> Option<Origin> {
-        if let Source::Inline(_) = secret.get_ref() {
-            self.wrong(&secret.span(), "secret", REFUSED);
-            return None;
-        }
+    fn parts(&mut self, key: &Spanned<Source>, secret: &Spanned<Source>, draft: &draft::Credentials) -> Option<Origin> {
         let at = secret.span();
-        let key_read = self.source(key, "key");
-        let secret_read = self.source(secret, "secret");
-        let ((key, key_from), (secret, secret_from)) = (key_read?, secret_read?);
-        let scheme = scheme.map_or(Scheme::Auto, |scheme| *scheme.get_ref());
-        match Credentials::new(self.name, scheme.into(), key.expose().trim(), &secret) {
-            Ok(credentials) => Some(Origin { credentials: Arc::new(credentials), key_from, secret_from }),
+        let key = self.source(key, "key");
+        let secret = self.secret(secret, "secret");
+        let passphrase = draft.passphrase.as_ref().map(|typed| self.passphrase(typed));
+        let ((key, key_from), (secret, secret_from)) = (key?, secret?);
+        let (passphrase, passphrase_from) = match passphrase {
+            Some(read) => read.map(|(passphrase, from)| (Some(passphrase), Some(from)))?,
+            None => (None, None),
+        };
+        let scheme = draft.scheme.as_ref().map_or(Scheme::Auto, |scheme| *scheme.get_ref());
+        let parts = KeyFile { scheme: scheme.into(), passphrase, ..KeyFile::of_halves(key.expose(), secret) };
+        match parts.credentials(self.name) {
+            Ok(credentials) => {
+                let credentials = Arc::new(credentials);
+                self.signing(Origin { credentials, key_from, secret_from, passphrase_from }, draft)
+            }
+            // Nobody said that it is a shared secret: the passphrase did.
+            Err(KeyError::PemAsHmac) if scheme == Scheme::Auto => self.no_passphrase(draft),
             Err(error) => {
                 let mistake = verdict::of_key_error(&error).mistake;
                 self.mistaken(&at, "secret", &format!("from {secret_from}: {error}"), mistake);
                 None
             }
         }
+    }
+
+    /// A passphrase goes with a shared secret alone.
+    fn signing(&mut self, origin: Origin, draft: &draft::Credentials) -> Option<Origin> {
+        match origin.credentials.signer() {
+            Signer::Jwt(_) if draft.passphrase.is_some() => self.no_passphrase(draft),
+            Signer::Jwt(_) | Signer::Hmac(_) => Some(origin),
+        }
+    }
+
+    fn no_passphrase(&mut self, draft: &draft::Credentials) -> Option<Origin> {
+        let at = draft.passphrase.as_ref().map(Spanned::span).unwrap_or_default();
+        let what = "a CDP key has none, and this secret is one: leave it out. (The keys of Coinbase Exchange have one, and a \
+                    secret that is no private key)";
+        self.mistaken(&at, "passphrase", what, Mistake::OtherVenuesKey);
+        None
+    }
+
+    /// What its owner chose when the key was made.
+    fn passphrase(&mut self, typed: &Spanned<Source>) -> Option<(Secret, String)> {
+        let (read, from) = self.secret(typed, "passphrase")?;
+        let passphrase = Secret::new(read.expose().trim().to_owned());
+        if passphrase.expose().is_empty() {
+            self.mistaken(&typed.span(), "passphrase", &format!("{from} is empty"), Mistake::Placeholder);
+            return None;
+        }
+        Some((passphrase, from))
+    }
+
+    /// What must not stand in the configuration itself.
+    fn secret(&mut self, source: &Spanned<Source>, key: &str) -> Option<(Secret, String)> {
+        if let Source::Inline(_) = source.get_ref() {
+            self.wrong(&source.span(), key, REFUSED);
+            return None;
+        }
+        self.source(source, key)
     }
 
     /// The text, and where it is from.

@@ -71,8 +71,10 @@ pub(super) struct Feed {
     pub venue: Option<Spanned<String>>,
     pub url: Option<Spanned<String>>,
     pub rest: Option<Spanned<String>>,
+    pub endpoint: Option<Spanned<String>>,
     pub channels: Option<Spanned<Vec<Spanned<String>>>>,
     pub products: Option<Spanned<Vec<Spanned<String>>>>,
+    pub accounts: Option<Spanned<Vec<Spanned<String>>>>,
     pub credentials: Option<Spanned<String>>,
     pub if_refused: Option<IfRefused>,
 }
@@ -83,6 +85,7 @@ pub(super) struct Credentials {
     pub scheme: Option<Spanned<Scheme>>,
     pub key: Option<Spanned<Source>>,
     pub secret: Option<Spanned<Source>>,
+    pub passphrase: Option<Spanned<Source>>,
     pub key_file: Option<Spanned<String>>,
 }
 
@@ -94,7 +97,7 @@ pub(super) enum Scheme {
     Hmac,
 }
 
-/// Where half of a pair of credentials is to be read from. It has no `Debug`: people type secrets here.
+/// Where a part of credentials is to be read from. It has no `Debug`: people type secrets here.
 pub(super) enum Source {
     /// The text itself: right for a key, which is public, and wrong for a secret.
     Inline(String),

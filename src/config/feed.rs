@@ -1,18 +1,23 @@
 //! Which channels of which products, from whom, and by whose name.
 
-use std::{collections::BTreeMap, net::IpAddr, ops::Range};
+mod whereabouts;
 
-use tokio_tungstenite::tungstenite::http::Uri;
+use std::{collections::BTreeMap, ops::Range};
+
 use toml::Spanned;
 
 use super::{Feed, Origin, Store, draft, nearest, review::Review};
 use crate::{
-    venue::{self, Channel, Products, Selection, Unselectable, Venue},
-    verdict::{self, Mistake},
+    venue::{self, Channel, Products, Selection, Unfit, Unselectable, Venue},
+    verdict::Mistake,
 };
 
 /// Venues that will be, so that nobody looks for a slip in their names.
-const LATER: &[&str] = &["exchange", "international", "prime"];
+const LATER: &[&str] = &["international", "prime"];
+
+/// What to do where credentials are missing.
+const SIGN: &str = "store some (tickerd credential add main) and name them (credentials = \"main\", or --credentials main), \
+     or give --key-file FILE";
 
 /// Every feed that is right; what is not is told to `review`.
 pub(super) fn review(
@@ -51,19 +56,24 @@ impl Reader<'_, '_> {
         let venue = self.venue();
         let signed = self.signed(known);
         let channels = venue.and_then(|venue| self.channels(venue, signed));
-        let products = self.products(channels.as_deref().unwrap_or_default());
-        let url = venue.and_then(|venue| self.url(venue, signed));
-        let rest = venue.zip(url.as_ref()).and_then(|(venue, url)| self.rest(venue, url, signed));
+        let products = self.products(venue, channels.as_deref().unwrap_or_default());
+        let accounts = self.accounts(channels.as_deref());
+        let place = venue.and_then(|venue| self.whereabouts(venue, signed));
+        let rest = place.as_ref().and_then(|place| self.rest(place, signed));
         let credentials = self.draft.credentials.as_ref().and_then(|name| credentials.get(name.get_ref()));
+        if let (Some(venue), Some(origin)) = (venue, credentials) {
+            self.fits(venue, origin);
+        }
+        let place = place?;
         Some(Feed {
             name: name?,
             venue: venue?,
-            url: url?.text,
+            url: place.address.text,
+            failover: place.failover.map(str::to_owned),
             rest: rest?,
-            failover: None,
-            accounts: Vec::new(),
             channels: channels?,
             products: products?,
+            accounts: accounts?,
             credentials: credentials.map(|origin| origin.credentials.clone()),
             if_refused: self.draft.if_refused.unwrap_or_default(),
         })
@@ -136,18 +146,14 @@ impl Reader<'_, '_> {
             let given = name.get_ref().as_str();
             match venue.channel(given) {
                 None => {
-                    let elsewhere = venue::ALL.iter().any(|other| other.channel(given).is_some());
-                    let mistake = if elsewhere { Mistake::PrivateChannel } else { Mistake::ChannelName };
-                    self.mistaken(&name.span(), "channels", &stranger(venue, given), mistake);
+                    let (what, mistake) = stranger(venue, given);
+                    self.mistaken(&name.span(), "channels", &what, mistake);
                 }
                 Some(channel) if channels.contains(&channel) => {
                     self.wrong(&name.span(), "channels", &format!("\"{given}\" is there twice"));
                 }
                 Some(channel) if channel.private && !signed => {
-                    let what = format!(
-                        "\"{given}\" is private and the feed has no credentials; store some (tickerd credential add main) and \
-                         name them (credentials = \"main\", or --credentials main), or give --key-file FILE"
-                    );
+                    let what = format!("\"{given}\" is private and the feed has no credentials; {SIGN}");
                     self.mistaken(&name.span(), "channels", &what, Mistake::PrivateChannel);
                 }
                 Some(channel) => channels.push(channel),
@@ -156,7 +162,7 @@ impl Reader<'_, '_> {
         (self.review.problems.len() == before).then_some(channels)
     }
 
-    fn products(&mut self, channels: &[&'static Channel]) -> Option<Selection> {
+    fn products(&mut self, venue: Option<&Venue>, channels: &[&'static Channel]) -> Option<Selection> {
         let nothing = Vec::new();
         let typed = self.draft.products.as_ref().map_or(&nothing, Spanned::get_ref);
         let mut products = Selection::default();
@@ -170,11 +176,18 @@ impl Reader<'_, '_> {
                 Err(unselectable) => self.wrong(&name.span(), "products", &unselectable.to_string()),
             }
         }
-        let needy = channels.iter().find(|channel| channel.products == Products::Required);
-        if let Some(channel) = needy.filter(|_| typed.is_empty()) {
+        let required = |channel: &&&Channel| channel.products == Products::Required;
+        let beats = || venue.into_iter().flat_map(|venue| venue.channels).filter(|channel| channel.heartbeat);
+        let needy = match channels.iter().find(required) {
+            Some(channel) => Some(format!("\"{}\" must be told of which", channel.name)),
+            None if channels.is_empty() => None,
+            None => beats().find(|channel| required(&channel)).map(|channel| {
+                format!("\"{}\", by which a connection is known to live, is of products here", channel.name)
+            }),
+        };
+        if let Some(needy) = needy.filter(|_| typed.is_empty()) {
             let at = self.draft.products.as_ref().map_or_else(|| self.at.clone(), Spanned::span);
-            let what = format!("\"{}\" must be told of which; name some, as in BTC-USD, ETH-USD", channel.name);
-            self.wrong(&at, "products", &what);
+            self.wrong(&at, "products", &format!("{needy}; name some, as in BTC-USD, ETH-USD"));
         }
         if self.review.problems.len() > before {
             return None;
@@ -183,43 +196,54 @@ impl Reader<'_, '_> {
         products.finish().map_err(|unselectable| self.wrong(&at, "products", &unselectable.to_string())).ok()
     }
 
-    fn url(&mut self, venue: &Venue, signed: bool) -> Option<Address> {
-        let Some(typed) = &self.draft.url else { return Address::parse(venue.url, "wss", "ws").ok() };
-        let elsewhere = verdict::of_url(typed.get_ref(), venue);
-        let wrong = match Address::parse(typed.get_ref(), "wss", "ws") {
-            // Another interface of Coinbase's, which answers no such WebSocket.
-            Ok(_) if elsewhere.is_some() => elsewhere.map_or_else(String::new, |finding| finding.what),
-            Ok(address) if address.tls || address.loopback => return Some(address),
-            Ok(_) if signed => "the credentials would go over the network unencrypted; write wss://".to_owned(),
-            Ok(address) => {
-                self.review.warnings.push(format!(
-                    "{} is not encrypted: anyone on the way can read and change what is recorded",
-                    address.text
-                ));
-                return Some(address);
+    fn accounts(&mut self, channels: Option<&[&'static Channel]>) -> Option<Vec<String>> {
+        let nothing = Vec::new();
+        let typed = self.draft.accounts.as_ref().map_or(&nothing, Spanned::get_ref);
+        let mut accounts: Vec<String> = Vec::new();
+        let before = self.review.problems.len();
+        for id in typed {
+            let given = id.get_ref().as_str();
+            if !is_account(given) {
+                // What is no id may be anything, a key as well: it is not shown.
+                let what = "this is no account's id: they are UUIDs, as GET /accounts lists them";
+                self.wrong(&id.span(), "accounts", what);
+            } else if accounts.iter().any(|known| known.eq_ignore_ascii_case(given)) {
+                self.wrong(&id.span(), "accounts", &format!("\"{given}\" is there twice"));
+            } else {
+                accounts.push(given.to_owned());
             }
-            Err(what) => what,
+        }
+        let at = self.draft.accounts.as_ref().map_or_else(|| self.at.clone(), Spanned::span);
+        let needy = |channels: &[&'static Channel]| {
+            channels.iter().find(|channel| channel.products == Products::Accounts).map(|channel| channel.name)
         };
-        self.mistaken(&typed.span(), "url", &wrong, Mistake::Url);
-        None
+        match channels.map(needy) {
+            Some(Some(channel)) if typed.is_empty() => {
+                let what = format!(
+                    "\"{channel}\" must be told of which accounts: accounts = [\"…\"], by the ids that GET /accounts lists \
+                     (tickerd sign rest GET /accounts makes the request)"
+                );
+                self.wrong(&at, "accounts", &what);
+            }
+            Some(None) if !typed.is_empty() => {
+                self.wrong(&at, "accounts", "no channel of this feed is of accounts: leave it out");
+            }
+            _ => {}
+        }
+        (self.review.problems.len() == before).then_some(accounts)
     }
 
-    /// Where nothing is said it is on the WebSocket's host, unless that is the venue's own.
-    fn rest(&mut self, venue: &Venue, url: &Address, signed: bool) -> Option<String> {
-        let Some(typed) = &self.draft.rest else {
-            let own = Address::parse(venue.url, "wss", "ws").is_ok_and(|own| own.authority == url.authority);
-            let scheme = if url.tls { "https" } else { "http" };
-            return Some(if own { venue.rest.url.to_owned() } else { format!("{scheme}://{}", url.authority) });
+    /// Whether the venue can take what these credentials sign at all.
+    fn fits(&mut self, venue: &Venue, origin: &Origin) {
+        let (Err(unfit), Some(typed)) = (venue.fits(&origin.credentials), &self.draft.credentials) else { return };
+        let feed = self.draft.name.as_ref().map_or("", |name| name.get_ref());
+        let what = format!("feed \"{feed}\" can not sign with \"{}\": {unfit}", typed.get_ref());
+        let mistake = match unfit {
+            Unfit::Token(_) | Unfit::Passphrase(_) => Mistake::OtherVenuesKey,
+            Unfit::NoPassphrase(_) => Mistake::Placeholder,
+            Unfit::NotBase64(_) => Mistake::SecretDecoding,
         };
-        let wrong = match Address::parse(typed.get_ref(), "https", "http") {
-            Ok(address) if signed && !address.tls && !address.loopback => {
-                "the credentials would go over the network unencrypted; write https://".to_owned()
-            }
-            Ok(address) => return Some(address.text.trim_end_matches('/').to_owned()),
-            Err(what) => what,
-        };
-        self.mistaken(&typed.span(), "rest", &wrong, Mistake::Url);
-        None
+        self.mistaken(&typed.span(), "credentials", &what, mistake);
     }
 
     fn wrong(&mut self, at: &Range<usize>, key: &str, what: &str) {
@@ -231,37 +255,10 @@ impl Reader<'_, '_> {
     }
 }
 
-/// A URL, as far as it matters here.
-struct Address {
-    text: String,
-    authority: String,
-    tls: bool,
-    loopback: bool,
-}
-
-impl Address {
-    /// `tls` and `plain` are the two schemes that it may have.
-    fn parse(text: &str, tls: &str, plain: &str) -> Result<Self, String> {
-        let wanted = format!("write {tls}://HOST or {tls}://HOST:PORT");
-        let uri: Uri = text.parse().map_err(|error| format!("this is no URL: {error}; {wanted}"))?;
-        let authority = uri.authority().ok_or_else(|| format!("there is no host in it; {wanted}"))?;
-        let scheme = uri.scheme_str().unwrap_or_default();
-        let port = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
-        if scheme != tls && scheme != plain {
-            return Err(format!("\"{scheme}://\" is not spoken here; {wanted}"));
-        }
-        // What stands before an @ is a password, and is not shown.
-        if authority.as_str().contains('@') {
-            return Err(format!("a URL that holds a name or password is refused; {wanted}"));
-        }
-        if authority.host().is_empty() || !(port.is_empty() || authority.port_u16().is_some_and(|port| port != 0)) {
-            return Err(format!("\"{authority}\" is no host and port; {wanted}"));
-        }
-        let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-        let loopback =
-            host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-        Ok(Self { text: text.to_owned(), authority: authority.to_string(), tls: scheme == tls, loopback })
-    }
+/// Whether it has the form of an account's id, a UUID.
+fn is_account(text: &str) -> bool {
+    let groups = text.split('-').map(str::len);
+    groups.eq([8, 4, 4, 4, 12]) && text.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit())
 }
 
 /// What to say of credentials that are nowhere. A name that is long is not shown: whoever takes this for the place of the
@@ -294,19 +291,28 @@ pub(super) fn unknown_credentials(name: &str, known: &[&str], store: &Store) -> 
     )
 }
 
-/// What to say of a channel that the venue does not have.
-fn stranger(venue: &Venue, given: &str) -> String {
-    if let Some(other) = venue::ALL.iter().find(|other| other.channel(given).is_some()) {
-        return format!(
-            "{} has no \"{given}\"; {} has: write a feed of its own with venue = \"{}\"",
-            venue.name, other.name, other.name
-        );
-    }
+/// What to say of a channel that the venue does not have: what people from elsewhere mean by it comes before who else has
+/// one of that name, for `heartbeat` and `heartbeats` are two venues' names of one thing.
+fn stranger(venue: &Venue, given: &str) -> (String, Mistake) {
     let known = venue.channels.iter().map(|channel| channel.name);
-    match venue.channel_meant(given).map(|channel| channel.name).or_else(|| nearest::nearest(given, known)) {
+    let meant = match venue.channel_meant(given) {
+        Some(meant) => Some(meant.name),
+        None => {
+            if let Some(other) = venue::ALL.iter().find(|other| other.channel(given).is_some()) {
+                let what = format!(
+                    "{} has no \"{given}\"; {} has: write a feed of its own with venue = \"{}\"",
+                    venue.name, other.name, other.name
+                );
+                return (what, Mistake::PrivateChannel);
+            }
+            nearest::nearest(given, known)
+        }
+    };
+    let what = match meant {
         Some(meant) => format!("{} has no \"{given}\"; did you mean \"{meant}\"?", venue.name),
         None => format!("{} has no \"{given}\"; there is {}", venue.name, list_channels(venue)),
-    }
+    };
+    (what, Mistake::ChannelName)
 }
 
 fn list_channels(venue: &Venue) -> String {

@@ -16,8 +16,12 @@ pub struct Flags {
     pub channels: Vec<String>,
     /// `--product`, of the flags' own feed.
     pub products: Vec<String>,
+    /// `--account`, of the flags' own feed.
+    pub accounts: Vec<String>,
     /// `--venue`, of the flags' own feed.
     pub venue: Option<String>,
+    /// `--endpoint`, of the flags' own feed.
+    pub endpoint: Option<String>,
     /// `--url`, of the flags' own feed.
     pub url: Option<String>,
     /// `--key-file`: the CDP key that the flags' own feed signs with.
@@ -51,14 +55,18 @@ impl Flags {
             if !self.products.is_empty() {
                 set("--product", &["feed", name, "products"], list(&self.products));
             }
-            if let Some(venue) = &self.venue {
-                set("--venue", &["feed", name, "venue"], venue.clone().into());
+            if !self.accounts.is_empty() {
+                set("--account", &["feed", name, "accounts"], list(&self.accounts));
             }
-            if let Some(url) = &self.url {
-                set("--url", &["feed", name, "url"], url.clone().into());
-            }
-            if let Some(credentials) = &self.credentials {
-                set("--credentials", &["feed", name, "credentials"], credentials.clone().into());
+            for (option, key, given) in [
+                ("--venue", "venue", &self.venue),
+                ("--endpoint", "endpoint", &self.endpoint),
+                ("--url", "url", &self.url),
+                ("--credentials", "credentials", &self.credentials),
+            ] {
+                if let Some(given) = given {
+                    set(option, &["feed", name, key], given.clone().into());
+                }
             }
             if let Some(file) = &self.key_file {
                 set("--key-file", &["feed", name, "credentials"], OWN_CREDENTIALS.into());

@@ -15,7 +15,6 @@ use super::{
     nearest::{hint, list},
     place::{Place, Problem},
 };
-use crate::verdict::Mistake;
 
 /// A value from a variable or an option.
 pub(super) struct Setting {
@@ -60,9 +59,7 @@ impl<'a> Layers<'a> {
                     let span = error.span().unwrap_or_default();
                     let key = take(&mut table, &span);
                     let named = key.as_deref().unwrap_or_default();
-                    let problem = Problem::new(self.place(&span), named, explain(error.message(), named));
-                    let mistake = is_passphrase(named).then_some(Mistake::OtherVenuesKey);
-                    problems.push(Problem { mistake, ..problem });
+                    problems.push(Problem::new(self.place(&span), named, explain(error.message(), named)));
                     if key.is_none() {
                         return Err(problems);
                     }
@@ -202,22 +199,12 @@ fn take(table: &mut DeTable<'_>, at: &Range<usize>) -> Option<String> {
     Some(key)
 }
 
-/// Advanced Trade's keys have none.
-fn is_passphrase(key: &str) -> bool {
-    key.starts_with("credentials.") && key.ends_with(".passphrase")
-}
-
 /// What serde says, for people. Below `credentials` nothing that was typed is shown again.
 fn explain(message: &str, key: &str) -> String {
     let quoted: Vec<_> = message.split('`').skip(1).step_by(2).collect();
     let private = key == "credentials" || key.starts_with("credentials.");
     let last = key.rsplit('.').next().unwrap_or_default();
     match quoted.as_slice() {
-        _ if is_passphrase(key) => {
-            "Advanced Trade's keys have none: a key that has one is of Coinbase Exchange, which alone knows \
-             it; make a CDP key at https://portal.cdp.coinbase.com"
-                .to_owned()
-        }
         [given, known @ ..] if message.starts_with("unknown field") => {
             format!("there is no such key; {}", hint(given, known, '`'))
         }
@@ -228,7 +215,7 @@ fn explain(message: &str, key: &str) -> String {
             format!("\"{given}\" is not known; {}", hint(given, known, '"'))
         }
         _ if private => match (key.split('.').count(), last) {
-            (3, "key" | "secret") => format!("this says no source; write {SOURCES}"),
+            (3, "key" | "secret" | "passphrase") => format!("this says no source; write {SOURCES}"),
             (3, "key_file") => "this is no path; write key_file = \"cdp_api_key.json\"".to_owned(),
             (3, _) => "a text in quotes is expected".to_owned(),
             _ => "a table of its own is expected; write [credentials.main] and below it key = … and secret = …"

@@ -11,7 +11,7 @@ use std::{
 use toml::Spanned;
 
 use super::{
-    Config, Flags, Log, LogFormat, Origin, Ready, Service, Store, Surroundings,
+    Config, Feed, Flags, Log, LogFormat, Origin, Ready, Service, Store, Surroundings,
     credentials::{self, HMAC_EXPIRED},
     draft::{self, Draft},
     feed,
@@ -83,11 +83,11 @@ pub fn load(flags: &Flags, around: &Surroundings) -> Result<Config, ConfigError>
             Some((name.clone(), credentials::review(name, typed, &by, &mut review)?))
         })
         .collect();
-    if credentials.values().any(|origin| matches!(origin.credentials.signer(), Signer::Hmac(_))) {
-        review.warnings.push(HMAC_EXPIRED.to_owned());
-    }
     let known: Vec<_> = draft.credentials.keys().map(String::as_str).collect();
     let feeds = feed::review(&draft.feed, &credentials, &known, &mut review);
+    if feeds.iter().any(has_expired) {
+        review.warnings.push(HMAC_EXPIRED.to_owned());
+    }
     let output = output::review(&draft.output, &mut review);
     let service = service(&draft.service, &mut review);
     let ca_file = draft.tls.ca_file.as_ref().and_then(|typed| ca_file(typed, &mut review));
@@ -242,6 +242,12 @@ fn only(name: &str, draft: &mut Draft, review: &mut Review) {
         let place = Place::Option("--feed".to_owned());
         review.problems.push(Problem::new(place, "feed.name", what));
     }
+}
+
+/// Whether the feed signs with HMAC where CDP tokens have taken its place.
+fn has_expired(feed: &Feed) -> bool {
+    let is_hmac = |credentials: &Arc<Credentials>| matches!(credentials.signer(), Signer::Hmac(_));
+    feed.venue.tokens && feed.credentials.as_ref().is_some_and(is_hmac)
 }
 
 fn service(draft: &draft::Service, review: &mut Review) -> Service {

@@ -1,5 +1,7 @@
 //! The configuration from the outside: what is typed goes in, a `Config` or a message for people comes out.
 
+mod exchange;
+
 use std::{fs, path::Path, time::Duration};
 
 use tempfile::TempDir;
@@ -151,7 +153,10 @@ fn what_is_commented_out_in_the_shipped_file_is_right_too() {
     let machine = Machine::with(&text)
         .file("work/extra-roots.pem", "-----BEGIN CERTIFICATE-----\n")
         .file("work/secret", CANARY)
-        .env("COINBASE_API_KEY", "a-key");
+        .env("COINBASE_API_KEY", "a-key")
+        .env("EXCHANGE_KEY", exchange::KEY)
+        .env("EXCHANGE_SECRET", exchange::SECRET)
+        .env("EXCHANGE_PASSPHRASE", CANARY);
     // A canary is no key: that it is not taken for one is all that may be wrong.
     if let Err(error) = machine.load() {
         let error = error.to_string();
@@ -315,7 +320,8 @@ fn an_error_in_a_feed_names_what_was_probably_meant() {
         ),
         ("channels = [\"l2_data\"]", "did you mean \"level2\"?"),
         ("channels = [\"matches\"]", "did you mean \"market_trades\"?"),
-        ("channels = [\"rfq_matches\"]", "there is \"heartbeats\", \"candles\", \"status\""),
+        ("channels = [\"rfq_matches\"]", "exchange has: write a feed of its own with venue = \"exchange\""),
+        ("channels = [\"orderbook\"]", "there is \"heartbeats\", \"candles\", \"status\""),
         ("channels = []", ":3: feed.channels: the feed has no channels; there is \"heartbeats\""),
         ("", ":1: feed.channels: the feed has no channels"),
         ("channels = [\n\"status\",\n\"status\"]\nproducts=[\"A-B\"]", ":5: feed.channels: \"status\" is there twice"),
@@ -344,7 +350,10 @@ fn an_error_in_a_feed_names_what_was_probably_meant() {
             "venue = \"advanced_trade\"",
             ":3: feed.venue: \"advanced_trade\" is no venue; did you mean \"advanced-trade\"?",
         ),
-        ("venue = \"exchange\"", "\"exchange\" is not built yet; there is \"advanced-trade\", \"advanced-trade-user\""),
+        (
+            "venue = \"prime\"",
+            "\"prime\" is not built yet; there is \"advanced-trade\", \"advanced-trade-user\", \"exchange\"",
+        ),
         ("venue = \"binance\"", "\"binance\" is no venue; there is \"advanced-trade\""),
         ("credentials = \"main\"", "store them: tickerd credential add main"),
         ("name = \"b\"", ":3: this is not TOML: duplicate key"),
