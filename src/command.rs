@@ -14,9 +14,11 @@ use std::io;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 use crate::{
+    auth::Credentials,
     cli::{Cli, Command},
     config::{self, ChoiceError, Config, Surroundings},
     exit::{Failure, Status},
+    venue::{self, Venue},
 };
 
 /// Does what the command line says.
@@ -60,6 +62,19 @@ fn no_credentials(error: ChoiceError) -> Failure {
 
 fn surroundings() -> Result<Surroundings, Failure> {
     Surroundings::of_process().map_err(|error| Failure::new(Status::Config, error))
+}
+
+/// The venue that `--venue` names.
+fn venue_named(name: &str) -> Result<&'static Venue, Failure> {
+    Venue::named(name).ok_or_else(|| {
+        let known: Vec<_> = venue::ALL.iter().map(|venue| venue.name).collect();
+        Failure::new(Status::Usage, format!("--venue: \"{name}\" is no venue; there is {}", known.join(", ")))
+    })
+}
+
+/// The venue that credentials are for of which nothing else says so: the first that takes them.
+fn venue_of(credentials: &Credentials) -> &'static Venue {
+    venue::ALL.iter().find(|venue| venue.fits(credentials).is_ok()).unwrap_or(&venue::ALL[0])
 }
 
 /// Memory that holds keys is no core file's business. Where the system does not know this, `LimitCORE=0` still holds.

@@ -299,3 +299,74 @@ fn the_line_for_curl_survives_the_shell() {
     ];
     assert_eq!(words, wanted);
 }
+
+/// The Exchange's secret is base64, and dummy text: see its vector, computed with Python's hmac.
+const EXCHANGE: [(&str, &str); 3] = [
+    ("COINBASE_API_KEY", "0123456789abcdef0123456789abcdef"),
+    ("COINBASE_API_SECRET", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWYwMTIzNDU2Nzg5YWJjZGVmMDEyMzQ1Njc4OWFiY2RlZg=="),
+    ("COINBASE_API_PASSPHRASE", "a phrase"),
+];
+const VERIFY: &str = "1700000000GET/users/self/verify";
+const VERIFIED: &str = "VWEblJISZzHK29JLE7EP1VNXMFU1COxq3vybOn3OVEk=";
+
+#[test]
+fn the_exchanges_vector_comes_out() {
+    for (more, channels) in [
+        (&["--channel", "ticker"][..], vec!["ticker"]),
+        (&["--channel", "ticker", "--channel", "full", "--venue", "exchange"], vec!["ticker", "full"]),
+        (&["--channel", "heartbeats,matches"], vec!["heartbeat", "matches"]),
+    ] {
+        let fixed = ["ws", "--product", "BTC-USD", "--at", "1700000000", "--json"];
+        let output = sign(&[&fixed[..], more].concat(), &EXCHANGE, "");
+        let json = json(&output);
+        assert_eq!((&json["prehash"], &json["signature"]), (&VERIFY.into(), &VERIFIED.into()));
+        assert_eq!((&json["valid_from"], &json["valid_until"]), (&1_699_999_970.into(), &1_700_000_030.into()));
+        let message: Value = serde_json::from_str(json["message"].as_str().expect("text")).expect("JSON");
+        let listed = channels.iter().map(|name| serde_json::json!({ "name": name, "product_ids": ["BTC-USD"] }));
+        assert_eq!(message["channels"], Value::Array(listed.collect()));
+        assert_eq!((&message["key"], &message["passphrase"]), (&EXCHANGE[0].1.into(), &"a phrase".into()));
+        assert_eq!((&message["signature"], &message["timestamp"]), (&VERIFIED.into(), &"1700000000".into()));
+        let told = text(&output.stderr);
+        assert!(!told.contains("February 2025") && !told.contains("a phrase") && !told.contains(VERIFIED), "{told}");
+        assert!(!text(&output.stdout).contains(EXCHANGE[1].1), "the secret is for nobody");
+    }
+    let output = sign(&["ws", "--channel", "ticker", "--product", "BTC-USD", "--at", "1700000000"], &EXCHANGE, "");
+    let told = text(&output.stdout);
+    for line in ["  timestamp 1700000000", "  method    GET", "  path      /users/self/verify"] {
+        assert!(told.lines().any(|known| known == line), "{line}: {told}");
+    }
+}
+
+#[test]
+fn the_exchanges_requests_are_signed_with_their_query() {
+    let output = sign(&["rest", "GET", "/orders?status=open", "--at", "1700000000", "--json"], &EXCHANGE, "");
+    let json = json(&output);
+    assert_eq!(json["prehash"], "1700000000GET/orders?status=open");
+    assert_eq!(json["mended"], Value::Array(Vec::new()), "the query is signed, and nothing to say of it");
+    let headers = json["headers"].as_object().expect("headers");
+    let names: Vec<_> = headers.keys().map(String::as_str).collect();
+    assert_eq!(names, ["CB-ACCESS-KEY", "CB-ACCESS-SIGN", "CB-ACCESS-TIMESTAMP", "CB-ACCESS-PASSPHRASE"]);
+    // Made by Python's hmac and base64.
+    assert_eq!(json["signature"], "ypA9YV9v31NDsw/y5jDzxvF0Sb7izIxiyk48cO8qzTc=");
+    let line = json["curl"].as_str().expect("a line");
+    assert!(line.ends_with("'https://api.exchange.coinbase.com/orders?status=open'"), "{line}");
+    let told = text(&sign(&["rest", "GET", "/orders?status=open", "--at", "1700000000"], &EXCHANGE, "").stdout);
+    assert!(told.lines().any(|line| line == "  path      /orders?status=open"), "{told}");
+}
+
+#[test]
+fn who_can_not_sign_for_a_venue_is_told_why() {
+    let ws = ["ws", "--product", "BTC-USD", "--channel"];
+    let legacy = [("COINBASE_API_KEY", KEY), ("COINBASE_API_SECRET", SECRET)];
+    for (arguments, env, code, said) in [
+        (&["ticker", "--venue", "exchange"][..], &legacy[..], 78, "no passphrase"),
+        (&["ticker", "--venue", "advanced-trade"], &EXCHANGE, 78, "have a passphrase"),
+        (&["ticker,level2"], &legacy, 64, "one channel a message"),
+        (&["balance"], &EXCHANGE, 64, "--account"),
+    ] {
+        let output = sign(&[&ws[..], arguments].concat(), env, "");
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(code), 0), "{arguments:?}");
+        let told = text(&output.stderr);
+        assert!(told.contains(said) && !told.contains("a phrase"), "{told}");
+    }
+}

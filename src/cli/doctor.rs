@@ -24,6 +24,9 @@ pub struct Doctor {
     /// With --key-file, --credentials or the environment: at this address [default: the venue's own]
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
+    /// With --key-file, --credentials or the environment: of this venue [default: the one that takes them]
+    #[arg(long, value_name = "VENUE")]
+    pub venue: Option<String>,
     /// As one JSON object
     #[arg(long, conflicts_with = "live")]
     pub json: bool,
@@ -35,4 +38,5 @@ Examples:
   tickerd doctor --key-file cdp_api_key.json         one key, no configuration
   tickerd doctor --message subscribe.json --offline  what your own client sends, taken apart
   pbpaste | tickerd doctor --message -
+  tickerd doctor --venue exchange --message sent.json
   tickerd doctor --live 60                           a report on the venue, to paste into an issue";

@@ -9,7 +9,7 @@ use crate::config::Choice;
 /// `tickerd sign`.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Sign {
-    /// A subscribe of one channel: what is hashed, and the message to send
+    /// A subscribe: what is hashed, and the message to send
     #[command(after_help = WS_EXAMPLES)]
     Ws(Ws),
     /// A REST request: what is hashed, the headers, and a line for curl
@@ -20,12 +20,15 @@ pub enum Sign {
 /// `tickerd sign ws`.
 #[derive(Clone, Debug, Args)]
 pub struct Ws {
-    /// The channel to subscribe to
-    #[arg(long, value_name = "CHANNEL")]
-    pub channel: String,
-    /// Of these products, as in BTC-USD,ETH-USD; their order is signed
+    /// The channel to subscribe to; several where the venue takes several in one message
+    #[arg(long, value_name = "CHANNEL", value_delimiter = ',', required = true)]
+    pub channel: Vec<String>,
+    /// Of these products, as in BTC-USD,ETH-USD; Advanced Trade signs their order
     #[arg(long, value_name = "PRODUCTS", value_delimiter = ',')]
     pub product: Vec<String>,
+    /// Of these accounts, for the Exchange's balance
+    #[arg(long, value_name = "ACCOUNTS", value_delimiter = ',')]
+    pub account: Vec<String>,
     /// Who signs, when, and how it is printed.
     #[command(flatten)]
     pub signing: Signing,
@@ -37,7 +40,7 @@ pub struct Rest {
     /// GET, POST, …
     #[arg(value_name = "METHOD")]
     pub method: String,
-    /// The path, as in /api/v3/brokerage/accounts; a query is sent and not signed
+    /// The path, as in /api/v3/brokerage/accounts; a query is sent, and signed where the venue signs it
     #[arg(value_name = "PATH")]
     pub target: String,
     /// What is sent in the body: this file, or stdin: -
@@ -54,7 +57,7 @@ pub struct Signing {
     /// Who signs.
     #[command(flatten)]
     pub which: Which,
-    /// For this venue [default: the feed's, else advanced-trade]
+    /// For this venue [default: the feed's, else the one that takes the credentials]
     #[arg(long, value_name = "VENUE")]
     pub venue: Option<String>,
     /// As at this second since 1970 [default: now]
@@ -113,13 +116,15 @@ const WS_EXAMPLES: &str = "\
 Examples:
   tickerd sign ws --channel ticker_batch --product BTC-USD,ETH-USD
   tickerd sign ws --channel user --key-file cdp_api_key.json --json | jq -r .message
-  tickerd sign ws --channel level2 --product BTC-USD --at 1700000000 --credentials main";
+  tickerd sign ws --channel level2 --product BTC-USD --at 1700000000 --credentials main
+  tickerd sign ws --venue exchange --channel ticker,full --product BTC-USD";
 
 const REST_EXAMPLES: &str = "\
 Examples:
   tickerd sign rest GET /api/v3/brokerage/accounts
   tickerd sign rest POST /api/v3/brokerage/orders --body order.json --credentials main
-  tickerd sign rest GET /api/v3/brokerage/accounts?limit=1 --json | jq .headers";
+  tickerd sign rest GET /api/v3/brokerage/accounts?limit=1 --json | jq .headers
+  tickerd sign rest GET /accounts --venue exchange";
 
 /// Each of them, to be tried.
 #[cfg(test)]

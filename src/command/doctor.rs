@@ -20,13 +20,14 @@ use self::{
     patient::{Admission, Patient, uses},
     report::{Outcome, Paint, Report},
 };
-use super::{block_on, keep_out_of_core_files, said};
+use super::{block_on, keep_out_of_core_files, said, venue_named, venue_of};
 use crate::{
     cli::{self, Cli},
     clock::Clock,
     config::{Log, LogFormat, Surroundings},
     exit::{Failure, Status},
-    log, venue,
+    log,
+    venue::{self, Venue},
     verdict::{self, Certainty, Mistake},
 };
 
@@ -54,15 +55,18 @@ pub fn run(cli: &Cli, typed: &cli::Doctor, around: &Surroundings, out: &mut impl
             block_on(examination.ask_time_at_once(&mut clock))?;
         }
         let now = examination.as_ref().map_or_else(|| Clock::system().unix(), Examination::unix);
-        examine(file, patient, now, &mut report)?;
+        let named = typed.venue.as_deref().map(venue_named).transpose()?;
+        examine(file, patient, named, now, &mut report)?;
         report.append(clock);
     }
     let mut reached = true;
     if let (Some(patient), Some(examination)) = (patient, &examination) {
-        look(patient, around, &mut report);
+        let sendable = look(patient, around, &mut report);
         match typed.live {
             Some(span) if !report.is_ill() => return block_on(examination.live(span, out))?,
-            None if !typed.offline && typed.message.is_none() => reached = block_on(examination.ask(&mut report))?,
+            None if sendable && !typed.offline && typed.message.is_none() => {
+                reached = block_on(examination.ask(&mut report))?;
+            }
             _ => {}
         }
     }
@@ -78,8 +82,10 @@ pub fn run(cli: &Cli, typed: &cli::Doctor, around: &Surroundings, out: &mut impl
     }
 }
 
-/// What can be told without asking anybody.
-fn look(patient: &Patient, around: &Surroundings, report: &mut Report) {
+/// What can be told without asking anybody. Whether the credentials may be sent: those of another venue may not, nor a secret
+/// where a passphrase belongs.
+fn look(patient: &Patient, around: &Surroundings, report: &mut Report) -> bool {
+    let mut sendable = true;
     report.add("configuration", Outcome::Well, &*patient.source);
     for warning in &patient.warnings {
         report.add("configuration", Outcome::Doubtful, warning);
@@ -87,7 +93,7 @@ fn look(patient: &Patient, around: &Surroundings, report: &mut Report) {
     for origin in &patient.credentials {
         let credentials = &origin.credentials;
         let feed = patient.feeds.iter().find(|feed| uses(feed, credentials));
-        let venue = feed.map_or(venue::ALL[0], |feed| feed.venue);
+        let venue = feed.map_or_else(|| venue_of(credentials), |feed| feed.venue);
         let detail = format!(
             "\"{}\": {}, key {}, secret from {}",
             credentials.name(),
@@ -96,6 +102,7 @@ fn look(patient: &Patient, around: &Surroundings, report: &mut Report) {
             origin.secret_from
         );
         let mut findings = verdict::of_credentials(credentials, venue, Clock::system().unix());
+        sendable &= venue.fits(credentials).is_ok() && !(venue.hmac.passphrase && verdict::is_refusal(&findings));
         // What Coinbase expired, a simulator on loopback takes yet: it says so itself.
         if feed.is_some_and(|feed| feed.url.starts_with("ws://")) {
             for finding in findings.iter_mut().filter(|finding| finding.mistake == Mistake::LegacyKey) {
@@ -106,14 +113,24 @@ fn look(patient: &Patient, around: &Surroundings, report: &mut Report) {
         findings.extend(verdict::shadowed(credentials, &around.env));
         report.found("credentials", detail, venue, findings);
     }
+    sendable
 }
 
 /// Takes a pasted message apart.
-fn examine(file: &Path, patient: Option<&Patient>, now: u64, report: &mut Report) -> Result<(), Failure> {
+fn examine(
+    file: &Path,
+    patient: Option<&Patient>,
+    named: Option<&'static Venue>,
+    now: u64,
+    report: &mut Report,
+) -> Result<(), Failure> {
     let failed = |error: &dyn fmt::Display| Failure::new(Status::Config, format!("{}: {error}", file.display()));
     let text = read(file).map_err(|error| failed(&error))?;
-    let venue = patient.and_then(|patient| patient.feeds.first()).map_or(venue::ALL[0], |feed| feed.venue);
-    let credentials = patient.and_then(|patient| patient.credentials.first()).map(|origin| &*origin.credentials);
+    let feeds = patient.map_or(&[][..], |patient| &patient.feeds);
+    let feed = feeds.iter().find(|feed| feed.credentials.is_some()).or_else(|| feeds.first());
+    let venue = named.or_else(|| feed.map(|feed| feed.venue)).unwrap_or(venue::ALL[0]);
+    let first = || Some(&*patient?.credentials.first()?.credentials);
+    let credentials = feed.and_then(|feed| feed.credentials.as_deref()).or_else(first);
     let findings = verdict::message(&text, venue, credentials, now).map_err(|error| failed(&error))?;
     let subject = "message";
     match credentials {

@@ -10,7 +10,7 @@ use std::{
 use serde_json::Value;
 use shown::{Shown, ToSend};
 
-use super::{keep_out_of_core_files, no_credentials, said};
+use super::{keep_out_of_core_files, no_credentials, said, venue_named, venue_of};
 use crate::{
     auth::{Signer, Stamp, jwt::Claims},
     cli::{self, Cli, Sign},
@@ -18,7 +18,7 @@ use crate::{
     config::{Chosen, HMAC_EXPIRED, Surroundings, choose, read},
     exit::{Failure, Status},
     random::Random,
-    venue::{self, Channel, Product, Products, Request, Subscribe, Venue},
+    venue::{Channel, Product, Products, Request, Subscribe, Venue},
 };
 
 /// The venue takes a timestamp that is this far from its clock, in seconds.
@@ -47,7 +47,8 @@ pub fn run(cli: &Cli, options: &Sign, around: &Surroundings, out: &mut impl Writ
     for line in &shown.mended {
         let _ = writeln!(io::stderr(), "tickerd: mended: {line}");
     }
-    if let Signer::Hmac(_) = chosen.origin.credentials.signer() {
+    // Where tokens are taken, they are what is left.
+    if venue.tokens && matches!(chosen.origin.credentials.signer(), Signer::Hmac(_)) {
         let _ = writeln!(io::stderr(), "tickerd: warning: {HMAC_EXPIRED}");
     }
     if !(shown.from..=shown.until).contains(&now) {
@@ -56,21 +57,29 @@ pub fn run(cli: &Cli, options: &Sign, around: &Surroundings, out: &mut impl Writ
     said(if signing.json { shown.print_json(out) } else { shown.print(out) })
 }
 
-/// The one that is named, else the one of the feed that signs with these credentials.
+/// The one that is named, else the one of the feed that signs with these credentials, else the one that takes them.
 fn venue(named: Option<&str>, chosen: &Chosen) -> Result<&'static Venue, Failure> {
-    let Some(name) = named else { return Ok(chosen.feed().map_or(venue::ALL[0], |feed| feed.venue)) };
-    Venue::named(name).ok_or_else(|| {
-        let known: Vec<_> = venue::ALL.iter().map(|venue| venue.name).collect();
-        Failure::new(Status::Usage, format!("--venue: \"{name}\" is no venue; there is {}", known.join(", ")))
-    })
+    let credentials = &chosen.origin.credentials;
+    let venue = match (named, chosen.feed()) {
+        (Some(name), _) => venue_named(name)?,
+        (None, Some(feed)) => feed.venue,
+        (None, None) => venue_of(credentials),
+    };
+    venue.fits(credentials).map_err(|unfit| {
+        let what = format!("credentials \"{}\" can not sign for {}: {unfit}", credentials.name(), venue.name);
+        Failure::new(Status::Config, what)
+    })?;
+    Ok(venue)
 }
 
 /// A subscribe as `run` sends it.
 fn message(options: &cli::Ws, venue: &Venue, chosen: &Chosen, stamp: &Stamp) -> Result<(Shown, Vec<String>), Failure> {
     let mut mended = Vec::new();
-    let channel = channel(&options.channel, venue, &mut mended)?;
-    let products = products(&options.product, channel, &mut mended)?;
-    let subscribe = Subscribe { channels: vec![channel], products, accounts: Vec::new(), unsubscribes: false };
+    let channels = channels(&options.channel, venue, &mut mended)?;
+    let products = products(&options.product, &channels, &mut mended)?;
+    let accounts = accounts(&options.account, &channels, &mut mended)?;
+    let names: Vec<_> = channels.iter().map(|channel| channel.name).collect();
+    let subscribe = Subscribe { channels, products, accounts, unsubscribes: false };
     let credentials = &chosen.origin.credentials;
     let message = (venue.write)(&subscribe, Some((credentials, stamp)));
     let text: Value = serde_json::from_str(&message.text).unwrap_or_default();
@@ -78,16 +87,39 @@ fn message(options: &cli::Ws, venue: &Venue, chosen: &Chosen, stamp: &Stamp) -> 
     let shown = match message.prehash {
         Some(prehash) => {
             let products: Vec<_> = subscribe.products.iter().map(Product::as_str).collect();
-            let parts = vec![
-                ("timestamp", stamp.unix.to_string()),
-                ("channel", channel.name.to_owned()),
-                ("products", products.join(",")),
-            ];
+            let timestamp = || ("timestamp", venue.hmac.timestamp(stamp));
+            // As a request would be that has no contents of its own.
+            let parts = match prehash.find("GET/") {
+                Some(at) => {
+                    let path = prehash[at + "GET".len()..].to_owned();
+                    vec![timestamp(), ("method", "GET".to_owned()), ("path", path)]
+                }
+                None => vec![timestamp(), ("channel", names.join(",")), ("products", products.join(","))],
+            };
             hmac(chosen, stamp, prehash, parts, member("signature"), ToSend::Message(message.text))
         }
         None => token(chosen, stamp, member("jwt"), ToSend::Message(message.text)),
     };
     Ok((shown, mended))
+}
+
+fn channels(given: &[String], venue: &Venue, mended: &mut Vec<String>) -> Result<Vec<&'static Channel>, Failure> {
+    let mut channels = Vec::new();
+    for name in given {
+        let channel = channel(name.trim(), venue, mended)?;
+        if channels.contains(&channel) {
+            mended.push(format!("\"{}\" was there twice", channel.name));
+        } else {
+            channels.push(channel);
+        }
+    }
+    // What it makes one message of by itself, it takes as one.
+    let alike = venue.channels.iter().find(|channel| channel.heartbeat).map_or(Vec::new(), |channel| vec![channel; 2]);
+    if channels.len() > 1 && (venue.messages)(&alike, &[]).len() > 1 {
+        let what = format!("--channel: {} takes one channel a message: sign them one after the other", venue.name);
+        return Err(Failure::new(Status::Usage, what));
+    }
+    Ok(channels)
 }
 
 fn channel(given: &str, venue: &Venue, mended: &mut Vec<String>) -> Result<&'static Channel, Failure> {
@@ -103,7 +135,7 @@ fn channel(given: &str, venue: &Venue, mended: &mut Vec<String>) -> Result<&'sta
     Err(Failure::new(Status::Usage, what))
 }
 
-fn products(given: &[String], channel: &Channel, mended: &mut Vec<String>) -> Result<Vec<Product>, Failure> {
+fn products(given: &[String], channels: &[&Channel], mended: &mut Vec<String>) -> Result<Vec<Product>, Failure> {
     let usage = |what: String| Failure::new(Status::Usage, format!("--product: {what}"));
     let mut products = Vec::new();
     for text in given.iter().map(|text| text.trim()) {
@@ -123,15 +155,29 @@ fn products(given: &[String], channel: &Channel, mended: &mut Vec<String>) -> Re
             products.push(product);
         }
     }
-    match channel.products {
-        Products::Required if products.is_empty() => {
-            Err(usage(format!("\"{}\" must be told of which; name some, as in BTC-USD,ETH-USD", channel.name)))
+    if let Some(channel) = channels.iter().find(|channel| channel.products == Products::Required && products.is_empty())
+    {
+        return Err(usage(format!("\"{}\" must be told of which; name some, as in BTC-USD,ETH-USD", channel.name)));
+    }
+    if !products.is_empty() && !channels.iter().any(|channel| channel.has_products()) {
+        mended.push(format!("\"{}\" has no products: they are left out", channels[0].name));
+        products.clear();
+    }
+    Ok(products)
+}
+
+fn accounts(given: &[String], channels: &[&Channel], mended: &mut Vec<String>) -> Result<Vec<String>, Failure> {
+    let wants = channels.iter().find(|channel| channel.products == Products::Accounts);
+    match (wants, given) {
+        (Some(channel), []) => {
+            let what = format!("--account: \"{}\" must be told of which accounts", channel.name);
+            Err(Failure::new(Status::Usage, what))
         }
-        Products::None if !products.is_empty() => {
-            mended.push(format!("\"{}\" has no products: they are left out", channel.name));
+        (None, [_, ..]) => {
+            mended.push(format!("\"{}\" has no accounts: they are left out", channels[0].name));
             Ok(Vec::new())
         }
-        _ => Ok(products),
+        _ => Ok(given.to_vec()),
     }
 }
 
@@ -146,7 +192,8 @@ fn request(
     let body = body(options, around)?;
     let (request, respelt) = Request::parse(&options.method, &options.target, &body);
     let mut mended: Vec<_> = respelt.iter().map(ToString::to_string).collect();
-    if request.query.is_some() {
+    let hmac_of_all = venue.rest.hmac.query && matches!(chosen.origin.credentials.signer(), Signer::Hmac(_));
+    if request.query.is_some() && !hmac_of_all {
         mended.push("the query is sent and not signed: the path alone is".to_owned());
     }
     let proof = (venue.rest.sign)(&request, &chosen.origin.credentials, stamp);
@@ -155,11 +202,11 @@ fn request(
     let to_send = ToSend::Request { headers: proof.headers, curl };
     let shown = match chosen.origin.credentials.signer() {
         Signer::Hmac(_) => {
-            let timestamp = stamp.unix.to_string();
+            let path = if hmac_of_all { request.target() } else { request.path };
             let parts = vec![
-                ("timestamp", timestamp),
+                ("timestamp", venue.rest.hmac.timestamp(stamp)),
                 ("method", request.method),
-                ("path", request.path),
+                ("path", path),
                 ("body", request.body),
             ];
             hmac(chosen, stamp, proof.signed, parts, proof.signature, to_send)

@@ -14,10 +14,13 @@ use super::{
     nearest,
     surroundings::read,
 };
-use crate::auth::{Credentials, KeyFile, Scheme, Secret, key::KeyError};
+use crate::auth::{Credentials, KeyFile, Secret, key::KeyError};
 
 /// The variables that are read where nothing else says who signs: Coinbase's own SDK reads these.
 const VARIABLES: [&str; 2] = ["COINBASE_API_KEY", "COINBASE_API_SECRET"];
+
+/// What goes with them where the key is the Exchange's.
+const PASSPHRASE: &str = "COINBASE_API_PASSPHRASE";
 
 /// What the command line says of it; at most one of the last three.
 #[derive(Clone, Debug, Default)]
@@ -126,8 +129,9 @@ fn environment(around: &Surroundings, store: &Store) -> Result<Origin, ChoiceErr
     let [key_name, secret_name] = VARIABLES;
     match (around.var(key_name), around.var(secret_name)) {
         (Some(key), Some(secret)) => {
-            let secret = Secret::new(secret.to_owned());
-            let credentials = Credentials::new("environment", Scheme::Auto, key, &secret);
+            let halves = KeyFile::of_halves(key, Secret::new(secret.to_owned()));
+            let passphrase = around.var(PASSPHRASE).map(|passphrase| Secret::new(passphrase.trim().to_owned()));
+            let credentials = KeyFile { key: key.to_owned(), passphrase, ..halves }.credentials("environment");
             let credentials = credentials.map_err(|error| ChoiceError::Key(format!("${secret_name}"), error))?;
             Ok(Origin {
                 credentials: Arc::new(credentials),

@@ -94,6 +94,19 @@ pub fn causes(evidence: &Evidence) -> Vec<Finding> {
             );
             vec![Finding::wrong(M::TooMany, what)]
         }
+        Reason::TooSlow => vec![Finding::wrong(
+            M::TooSlow,
+            "the venue says that its messages are taken more slowly than it sends them, and ends the connection",
+        )],
+        Reason::TooLong => vec![Finding::wrong(M::TooLong, "the venue says that the message is too long")],
+        Reason::Product => vec![Finding::wrong(
+            M::ProductSpelling,
+            "the venue does not trade the product that it names, or not under that name, and refuses all of the message",
+        )],
+        Reason::Malformed => vec![Finding::wrong(
+            M::ChannelsPlural,
+            "the venue misses something in the message, or does not know a part of it: its words say what",
+        )],
         reason if !reason.is_of_credentials() => Vec::new(),
         _ if evidence.signed.is_some() => of_signed(evidence),
         _ => of_unsigned(evidence),
@@ -102,7 +115,10 @@ pub fn causes(evidence: &Evidence) -> Vec<Finding> {
 
 fn of_unsigned(evidence: &Evidence) -> Vec<Finding> {
     match evidence.channel {
-        Some(channel) if channel.private => vec![Finding::wrong(
+        None if evidence.reason == Reason::Unsigned => {
+            vec![Finding::wrong(M::PrivateChannel, "a channel is private, and the subscribe was not signed")]
+        }
+        Some(channel) if channel.private || evidence.reason == Reason::Unsigned => vec![Finding::wrong(
             M::PrivateChannel,
             format!("{} is private, and the subscribe was not signed", channel.name),
         )],
@@ -121,13 +137,16 @@ fn of_unsigned(evidence: &Evidence) -> Vec<Finding> {
 }
 
 fn of_signed(evidence: &Evidence) -> Vec<Finding> {
+    // Whoever took the key knows it: what is said of expired, unknown or bound keys is then ruled out.
+    let took = matches!(evidence.rest, Some(RestSaid::Took(_)));
+    if let Some(found) = of_plain_words(evidence, took) {
+        return found;
+    }
     let mut found = Vec::new();
     if let Some(offset) = evidence.offset.filter(Offset::is_notable) {
         found.push(clock(evidence.signed, offset));
     }
-    // Whoever took the key knows it: what is said of expired, unknown or bound keys is then ruled out.
-    let took = matches!(evidence.rest, Some(RestSaid::Took(_)));
-    if evidence.signed == Some(SchemeUsed::Hmac) && !took {
+    if evidence.signed == Some(SchemeUsed::Hmac) && evidence.venue.tokens && !took {
         found.push(Finding::wrong(
             M::LegacyKey,
             "this is an HMAC key: Coinbase expired those of Advanced Trade in February 2025",
@@ -155,6 +174,9 @@ fn of_signed(evidence: &Evidence) -> Vec<Finding> {
         }
         Some(RestSaid::Unreachable(_)) | None => {
             found.push(Finding::possible(M::KeyState, "the key is unknown, expired, disabled, deleted or too new"));
+            if evidence.venue.hmac.passphrase {
+                found.push(Finding::possible(M::Passphrase, "the passphrase is not the key's"));
+            }
             found.push(Finding::possible(M::AllowedIps, "it is bound to other IP addresses"));
             if evidence.channel.is_none_or(|channel| channel.private) {
                 found.push(Finding::possible(M::Permission, "it may not view, or is of another portfolio"));
@@ -167,11 +189,62 @@ fn of_signed(evidence: &Evidence) -> Vec<Finding> {
     found
 }
 
+/// What a venue that says plainly what it dislikes leaves no doubt of, by the WebSocket or by REST.
+fn of_plain_words(evidence: &Evidence, took: bool) -> Option<Vec<Finding>> {
+    let reason = match &evidence.rest {
+        Some(RestSaid::Unauthorized(words) | RestSaid::Forbidden(words)) if evidence.reason == Reason::Credentials => {
+            evidence.venue.reason(words)
+        }
+        _ => evidence.reason,
+    };
+    let found = match reason {
+        Reason::Expired => vec![Finding::wrong(M::Clock, of_expired(evidence.offset))],
+        Reason::Address => {
+            vec![Finding::wrong(
+                M::AllowedIps,
+                "the venue says that the key is bound to other addresses than this machine's",
+            )]
+        }
+        Reason::Passphrase if !took => {
+            vec![Finding::wrong(M::Passphrase, "the venue says that the passphrase is not the key's")]
+        }
+        Reason::Signature if !took => vec![
+            Finding::wrong(M::Swapped, "the venue knows the key, and the signature is not by its secret"),
+            Finding::possible(
+                M::SecretDecoding,
+                "the secret was decoded, or encoded once more, before it was stored: it is kept as the venue shows it",
+            ),
+        ],
+        Reason::Unsigned => vec![Finding::wrong(
+            M::PrivateChannel,
+            "the subscribe was signed, and the venue says that it was not: this connection began unsigned, or the key does \
+             not reach so far",
+        )],
+        _ => return None,
+    };
+    Some(found)
+}
+
+/// What the venue finds expired, beside what was measured.
+fn of_expired(offset: Option<Offset>) -> String {
+    let said = "the venue finds the time that was signed more than 30 s from its own";
+    match offset {
+        Some(offset) if offset.is_notable() => format!("{said}; by its clock, this machine's is {offset}"),
+        Some(Offset { uncertainty_ms, .. }) => format!(
+            "{said}, though by its REST interface it is right (±{uncertainty_ms} ms): the message was as long on its way, or \
+             held back"
+        ),
+        None => format!("{said}; its clock could not be asked"),
+    }
+}
+
 /// REST takes the key: it is known, enabled, bound to no other address, and the clock was good enough.
 fn taken_by_rest(evidence: &Evidence) -> Vec<Finding> {
     let passing = "REST takes the key and lets it view, so the key is good: asked again, more slowly each time";
     let mut found = vec![Finding::possible(M::Passing, passing)];
-    if let Some(channel) = evidence.channel {
+    // A venue that has words for what it does not understand does not blame the credentials for it.
+    let is_vague = !evidence.venue.words.iter().any(|(_, reason)| *reason == Reason::Malformed);
+    if let Some(channel) = evidence.channel.filter(|_| is_vague) {
         found.push(Finding::possible(
             M::ChannelName,
             format!("the venue no longer knows the channel {}, of which it says the same", channel.name),

@@ -358,7 +358,10 @@ fn each_mistake_is_named_first() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     let met: BTreeSet<_> = cases.iter().map(|(_, _, mistake, _)| *mistake).collect();
-    let missing: Vec<_> = M::ALL.into_iter().filter(|mistake| !met.contains(mistake)).collect();
+    // Advanced Trade has no passphrases, and no words for these.
+    let elsewhere = [M::Passphrase, M::TooSlow, M::TooLong];
+    let missing: Vec<_> =
+        M::ALL.into_iter().filter(|mistake| !met.contains(mistake) && !elsewhere.contains(mistake)).collect();
     assert_eq!(missing, [], "every row of the table is met");
 }
 

@@ -1,5 +1,7 @@
 //! What the venue says: its time, what each key may do, and a real subscribe on each feed.
 
+mod feed;
+
 use std::{
     cell::Cell,
     fmt,
@@ -9,11 +11,11 @@ use std::{
 };
 
 use jiff::Timestamp;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::timeout;
 
 use super::{
     Patient,
-    asking::{Answer, Asking},
+    asking::Asking,
     live::{self, Belief},
     report::{Outcome, Report},
     uses,
@@ -28,8 +30,8 @@ use crate::{
     pace::Pace,
     random::Random,
     rest::Client,
-    venue::{Offset, Permissions, Product, Reason, Subscribe},
-    verdict::{self, Evidence, Mistake, RestSaid, SchemeUsed},
+    venue::{Offset, Permissions, Product, Reason, Rest},
+    verdict::{self, RestSaid, SchemeUsed},
 };
 
 /// A refusal that heals does so within seconds (`coinbase-advanced-py#19`); the daemon waits as long.
@@ -139,10 +141,10 @@ impl<'a> Examination<'a> {
         let causes = || verdict::causes(&desk.evidence(feed.venue, None, Reason::Credentials, true));
         match &said {
             RestSaid::Took(permissions) if !permissions.can_view => {
-                report.found(subject, "may not view", feed.venue, causes())
+                report.found(subject, "may not view", feed.venue, causes());
             }
             RestSaid::Took(permissions) => {
-                let (mut outcome, mut what) = may(*permissions);
+                let (mut outcome, mut what) = may(*permissions, feed.venue.rest);
                 if let Err(error) = self.client.proof(feed.venue.rest, &feed.rest, desk).await {
                     outcome = Outcome::Doubtful;
                     what = format!("{what}; a call with a query is not answered: {error}");
@@ -161,95 +163,6 @@ impl<'a> Examination<'a> {
                 let what = format!("{} refuses it: {said}", feed.rest);
                 report.add_because(subject, Outcome::Ill, what, feed.venue, causes());
             }
-        }
-    }
-
-    /// Asks for each channel of the feed's first connection, heartbeats first. Whether all of it was taken with a signature;
-    /// None where nobody answered.
-    async fn ask_feed(&self, feed: &Feed, report: &mut Report) -> Option<bool> {
-        let subject = format!("feed {}", feed.name);
-        let unknown = |report: &mut Report, why: String| report.add(&*subject, Outcome::Unknown, why);
-        let products = match self.products(feed).await {
-            Ok(products) => products,
-            Err(error) => {
-                unknown(report, format!("its patterns choose nothing: {error}"));
-                return None;
-            }
-        };
-        let mut asking = match self.connect(feed).await {
-            Ok(asking) => asking,
-            Err(error) => {
-                unknown(report, format!("{}: {error}", feed.url));
-                return None;
-            }
-        };
-        let desk = self.desks.iter().find(|desk| uses(feed, desk.credentials()));
-        let legs = feed.venue.legs(&feed.channels, &products, &feed.accounts);
-        let (mut taken, mut whole) = (Vec::new(), true);
-        for subscribe in legs.first().into_iter().flatten() {
-            let name = name(subscribe);
-            let answer = self.settle(&mut asking, subscribe, desk).await;
-            whole &= matches!(answer, Answer::Taken(_));
-            match answer {
-                Answer::Taken(left_out) => {
-                    for product in left_out {
-                        let what = format!("{name} of {product}: left out of the venue's answer, without a word");
-                        report.found(&*subject, what, feed.venue, vec![verdict::of_left_out(&product)]);
-                    }
-                    taken.push(name);
-                }
-                Answer::Refused(words) => {
-                    self.judge_refusal(feed, subscribe, desk, &words, &mut asking, report).await;
-                    // The others would be refused as well, and for the same reason.
-                    break;
-                }
-                Answer::Silent => unknown(report, format!("{name}: {answer}")),
-                Answer::Lost(_) => {
-                    unknown(report, format!("{name}: {answer}"));
-                    break;
-                }
-            }
-        }
-        asking.leave().await;
-        if !taken.is_empty() {
-            let signed = if desk.is_some() { "signed" } else { "unsigned" };
-            report.add(&*subject, Outcome::Well, format!("{}: {} taken, {signed}", feed.url, taken.join(", ")));
-        }
-        Some(whole && desk.is_some())
-    }
-
-    async fn judge_refusal(
-        &self,
-        feed: &Feed,
-        subscribe: &Subscribe,
-        desk: Option<&Arc<Desk>>,
-        words: &str,
-        asking: &mut Asking<'_>,
-        report: &mut Report,
-    ) {
-        let (channel, reason) = (subscribe.channels.first().copied(), feed.venue.reason(words));
-        let unsigned = || Evidence::unsigned(feed.venue, channel, reason);
-        let mut findings =
-            verdict::causes(&desk.map_or_else(unsigned, |desk| desk.evidence(feed.venue, channel, reason, true)));
-        let mut what = format!("{} is refused: {words:?}", name(subscribe));
-        // A channel that is taken without a signature is known to the venue: it is the credentials.
-        let public = subscribe.channels.iter().all(|channel| !channel.private);
-        if desk.is_some() && public && matches!(asking.ask(subscribe, None).await, Answer::Taken(_)) {
-            what.push_str("; without a signature it is taken");
-            findings.retain(|finding| finding.mistake != Mistake::ChannelName);
-        }
-        report.add_because(format!("feed {}", feed.name), Outcome::Ill, what, feed.venue, findings);
-    }
-
-    /// Asks; a refusal counts when it stands against a second signature.
-    async fn settle(&self, asking: &mut Asking<'_>, subscribe: &Subscribe, desk: Option<&Arc<Desk>>) -> Answer {
-        let first = asking.ask(subscribe, desk.map(|desk| &**desk)).await;
-        match (&first, desk) {
-            (Answer::Refused(_), Some(_)) => {
-                sleep_until(Instant::now() + ASK_AGAIN).await;
-                asking.ask(subscribe, desk.map(|desk| &**desk)).await
-            }
-            _ => first,
         }
     }
 
@@ -302,7 +215,12 @@ impl<'a> Examination<'a> {
 }
 
 /// What a key that REST takes may do: to record takes View, and whatever else it may is somebody's risk.
-fn may(permissions: Permissions) -> (Outcome, String) {
+fn may(permissions: Permissions, rest: &Rest) -> (Outcome, String) {
+    // Where there is no list of them, what takes the permission to view was asked for in its place.
+    if rest.proof.split('?').next() == Some(rest.permissions) {
+        let what = "taken by REST; may view. What else it may the venue does not tell: a recorder needs View only";
+        return (Outcome::Well, what.to_owned());
+    }
     let more = match (permissions.can_trade, permissions.can_transfer) {
         (false, false) => return (Outcome::Well, "taken by REST; may view, and no more".to_owned()),
         (true, false) => "TRADE",
@@ -312,10 +230,6 @@ fn may(permissions: Permissions) -> (Outcome, String) {
     let what =
         format!("taken by REST; may view. IT MAY {more} AS WELL: a recorder needs View only, in a key of its own");
     (Outcome::Doubtful, what)
-}
-
-fn name(subscribe: &Subscribe) -> String {
-    subscribe.channels.iter().map(|channel| channel.name).collect::<Vec<_>>().join(", ")
 }
 
 fn print(

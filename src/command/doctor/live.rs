@@ -1,6 +1,9 @@
 //! What we believe of a venue, held against a real connection for a while: the way in which people can tell us where we are
 //! wrong about it. The report holds no secret and is made to be pasted.
 
+mod advanced_trade;
+mod exchange;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -8,13 +11,13 @@ use std::{
 };
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::asking::{Answer, Asking};
 use crate::{
     desk::Desk,
-    venue::{Kind, Subscribe, Venue},
+    venue::{Arrival, Counts, Kind, Subscribe, Venue},
 };
 
 /// What we believe, and what was seen.
@@ -29,7 +32,7 @@ pub(super) struct Belief {
 
 /// Subscribes to all of `leg` and listens for `span`; a connection that ends before has told something as well.
 pub(super) async fn watch(asking: &mut Asking<'_>, leg: &[Subscribe], desk: Option<&Desk>, span: Duration) -> Seen {
-    let mut watch = Watch { venue: Some(asking.venue), ..Watch::default() };
+    let mut watch = Watch::of(asking.venue);
     let begun = Instant::now();
     if let Err(ended) = watch.listen(asking, leg, desk, span).await {
         watch.ended = Some(format!("{ended}, after {} ms", begun.elapsed().as_millis()));
@@ -45,10 +48,20 @@ pub(super) struct Seen {
     pub refusals: Vec<String>,
 }
 
+/// What one venue's messages alone can show.
+trait Eyes {
+    /// One more message that is no refusal, at this time of ours.
+    fn see(&mut self, message: &Map<String, Value>, arrival: &Arrival<'_>, at: Instant);
+    /// In which member a message has the time at which it was made.
+    fn stamp(&self) -> &'static str;
+    /// What is believed of them.
+    fn beliefs(&self) -> Vec<Belief>;
+}
+
 /// What was seen up to now.
-#[derive(Default)]
 struct Watch {
-    venue: Option<&'static Venue>,
+    venue: &'static Venue,
+    eyes: Box<dyn Eyes>,
     /// How the connection ended, if it did.
     ended: Option<String>,
     asked: usize,
@@ -57,24 +70,45 @@ struct Watch {
     acks: usize,
     before_ack: usize,
     refusals: Vec<String>,
-    first: Option<u64>,
-    last: Option<u64>,
-    holes: Vec<(u64, u64)>,
-    unnumbered: u64,
-    beats: Vec<Instant>,
-    counters: Vec<Option<u64>>,
-    orders: BTreeSet<String>,
     unknown: BTreeSet<String>,
     by_channel: BTreeMap<&'static str, u64>,
     line_breaks: u64,
     no_json: u64,
-    stamps: u64,
-    bad_stamps: u64,
+    stamps: Stamps,
+}
+
+/// The times that messages say they were made at.
+#[derive(Default)]
+struct Stamps {
+    good: u64,
+    bad: u64,
     /// Ours minus the venue's, in milliseconds.
     lags: Vec<i64>,
 }
 
 impl Watch {
+    fn of(venue: &'static Venue) -> Self {
+        let counts = venue.channels.iter().any(|channel| channel.counts == Counts::Connection);
+        let eyes: Box<dyn Eyes> =
+            if counts { Box::<advanced_trade::Numbers>::default() } else { Box::<exchange::Products>::default() };
+        Self {
+            venue,
+            eyes,
+            ended: None,
+            asked: 0,
+            messages: 0,
+            longest: 0,
+            acks: 0,
+            before_ack: 0,
+            refusals: Vec::new(),
+            unknown: BTreeSet::new(),
+            by_channel: BTreeMap::new(),
+            line_breaks: 0,
+            no_json: 0,
+            stamps: Stamps::default(),
+        }
+    }
+
     async fn listen(
         &mut self,
         asking: &mut Asking<'_>,
@@ -97,63 +131,42 @@ impl Watch {
         self.messages += 1;
         self.longest = self.longest.max(message.len());
         self.line_breaks += u64::from(memchr::memchr2(b'\n', b'\r', message).is_some());
-        let Ok(Value::Object(object)) = serde_json::from_slice(message) else {
-            self.no_json += 1;
-            return;
+        let arrival = (self.venue.read)(message);
+        let object = match (serde_json::from_slice(message), &arrival.kind) {
+            (Ok(Value::Object(object)), _) => object,
+            // level3 of the Exchange comes as lists.
+            (Ok(Value::Array(_)), Kind::Data(Some(channel))) => return self.count(channel.name),
+            _ => {
+                self.no_json += 1;
+                return;
+            }
         };
-        let Some(arrival) = self.venue.map(|venue| (venue.read)(message)) else { return };
         match &arrival.kind {
             Kind::Refusal(words) => return self.refusals.push(words.clone()),
             Kind::Ack(_) => self.acks += 1,
-            Kind::Heartbeat => {
-                self.beats.push(at);
-                self.counters.push(object["events"][0]["heartbeat_counter"].as_u64());
-            }
-            Kind::Data(Some(channel)) => {
-                self.before_ack += usize::from(self.acks == 0);
-                *self.by_channel.entry(channel.name).or_default() += 1;
-            }
+            Kind::Heartbeat => {}
+            Kind::Data(Some(channel)) => self.count(channel.name),
             Kind::Data(None) => {
-                self.unknown.insert(object.get("channel").map_or_else(|| "none".to_owned(), Value::to_string));
+                let name = object.get("channel").or_else(|| object.get("type"));
+                self.unknown.insert(name.map_or_else(|| "none".to_owned(), Value::to_string));
             }
         }
-        self.number(arrival.sequence);
-        let order: Vec<_> = object.keys().map(String::as_str).collect();
-        self.orders.insert(order.join(", "));
-        self.stamp(object.get("timestamp").and_then(Value::as_str), ours);
+        self.eyes.see(&object, &arrival, at);
+        // Not every message of every venue has one; where one is, it is to be read.
+        if let Some(stamp) = object.get(self.eyes.stamp()) {
+            self.stamps.see(stamp.as_str(), ours);
+        }
     }
 
-    fn number(&mut self, sequence: Option<u64>) {
-        let Some(sequence) = sequence else {
-            self.unnumbered += 1;
-            return;
-        };
-        self.first.get_or_insert(sequence);
-        if let Some(last) = self.last.filter(|last| last + 1 != sequence) {
-            self.holes.push((last, sequence));
-        }
-        self.last = Some(sequence);
-    }
-
-    fn stamp(&mut self, stamp: Option<&str>, ours: Option<Timestamp>) {
-        self.stamps += 1;
-        match stamp.and_then(|stamp| stamp.parse::<Timestamp>().ok()) {
-            None => self.bad_stamps += 1,
-            Some(theirs) => self.lags.extend(ours.map(|ours| ours.as_millisecond() - theirs.as_millisecond())),
-        }
+    fn count(&mut self, channel: &'static str) {
+        self.before_ack += usize::from(self.acks == 0);
+        *self.by_channel.entry(channel).or_default() += 1;
     }
 
     fn beliefs(mut self, leg: &[Subscribe]) -> Vec<Belief> {
-        self.lags.sort_unstable();
         let mut beliefs = vec![
             belief("the connection stands", Some(self.ended.is_none()), option(self.ended.as_ref())),
             belief("subscribes are not refused", Some(self.refusals.is_empty()), list(&self.refusals)),
-            belief("sequence_num begins at 0", self.first.map(|first| first == 0), option(self.first)),
-            belief(
-                "sequence_num goes up by 1 over all channels, acks and heartbeats among them",
-                self.last.map(|_| self.holes.is_empty() && self.unnumbered == 0),
-                self.numbers(),
-            ),
             belief(
                 "each subscribe has its ack",
                 Some(self.acks == self.asked),
@@ -165,72 +178,21 @@ impl Watch {
                 format!("{} messages did", self.before_ack),
             ),
         ];
-        beliefs.push(self.heartbeats());
-        beliefs.push(self.counter());
+        beliefs.extend(self.eyes.beliefs());
         beliefs.extend(self.channels(leg));
         beliefs.push(belief(
             "no message is of a channel that we do not know",
             Some(self.unknown.is_empty()),
             list(&self.unknown),
         ));
-        let known = ["channel, timestamp, sequence_num, events", "channel, client_id, timestamp, sequence_num, events"];
-        let as_known = self.orders.iter().all(|order| known.contains(&order.as_str()));
-        let orders: Vec<_> = self.orders.iter().map(String::as_str).collect();
-        beliefs.push(belief(
-            "fields stand as channel, [client_id,] timestamp, sequence_num, events",
-            (!orders.is_empty()).then_some(as_known),
-            orders.join(" | "),
-        ));
-        let stamps = format!("{} of {}", self.stamps - self.bad_stamps, self.stamps);
-        beliefs.push(belief(
-            "timestamp is RFC 3339",
-            (self.stamps > 0).then_some(self.bad_stamps == 0),
-            match self.lags.get(self.lags.len() / 2) {
-                Some(lag) => format!("{stamps}; ours is later by {lag} ms at the median"),
-                None => stamps,
-            },
-        ));
+        beliefs.push(self.stamps.belief());
         let whole = self.line_breaks == 0 && self.no_json == 0;
         let seen = format!("{} with a line break, {} no JSON", self.line_breaks, self.no_json);
-        beliefs.push(belief("each message is one JSON object without a line break", Some(whole), seen));
+        beliefs.push(belief("each message is one piece of JSON without a line break", Some(whole), seen));
         let limit = crate::net::LARGEST_MESSAGE;
         let seen = format!("{} messages, the longest of {} bytes", self.messages, self.longest);
         beliefs.push(belief("messages are far below our limit of 64 MiB", Some(self.longest < limit / 2), seen));
         beliefs
-    }
-
-    fn numbers(&self) -> String {
-        let holes: Vec<_> = self.holes.iter().take(5).map(|(from, to)| format!("{from} then {to}")).collect();
-        let first = if holes.is_empty() { String::new() } else { format!(" ({})", holes.join(", ")) };
-        format!("up to {}, {} jumps{first}, {} messages without", option(self.last), self.holes.len(), self.unnumbered)
-    }
-
-    fn heartbeats(&self) -> Belief {
-        let apart: Vec<_> = self.beats.windows(2).map(|two| two[1].duration_since(two[0])).collect();
-        let (Some(first), Some(last)) = (self.beats.first(), self.beats.last()) else {
-            return belief("a heartbeat each second", None, String::new());
-        };
-        let seconds = last.duration_since(*first).as_secs_f64();
-        // The first and the last may come late or early by as much as the line is slow.
-        let rate = f64::from(u32::try_from(apart.len()).unwrap_or(u32::MAX)) / seconds.max(0.001);
-        let longest = apart.iter().max().map_or(0, Duration::as_millis);
-        let seen = format!("{} in {seconds:.1} s, {longest} ms apart at most", self.beats.len());
-        belief("a heartbeat each second", (seconds > 3.0).then_some((0.8..1.25).contains(&rate)), seen)
-    }
-
-    fn counter(&self) -> Belief {
-        let numbers = self.counters.iter().all(Option::is_some);
-        let steady = self.counters.windows(2).all(|two| two[0].map(|counter| counter + 1) == two[1]);
-        let seen = format!(
-            "from {} to {}",
-            option(self.counters.first().copied().flatten()),
-            option(self.counters.last().copied().flatten())
-        );
-        belief(
-            "heartbeat_counter is a number and goes up by 1",
-            (!self.counters.is_empty()).then_some(numbers && steady),
-            seen,
-        )
     }
 
     fn channels(&self, leg: &[Subscribe]) -> Vec<Belief> {
@@ -244,6 +206,41 @@ impl Watch {
             })
             .collect()
     }
+}
+
+impl Stamps {
+    fn see(&mut self, stamp: Option<&str>, ours: Option<Timestamp>) {
+        match stamp.and_then(|stamp| stamp.parse::<Timestamp>().ok()) {
+            None => self.bad += 1,
+            Some(theirs) => {
+                self.good += 1;
+                self.lags.extend(ours.map(|ours| ours.as_millisecond() - theirs.as_millisecond()));
+            }
+        }
+    }
+
+    fn belief(&mut self) -> Belief {
+        self.lags.sort_unstable();
+        let all = self.good + self.bad;
+        let stamps = format!("{} of {all}", self.good);
+        let seen = match self.lags.get(self.lags.len() / 2) {
+            Some(lag) => format!("{stamps}; ours is later by {lag} ms at the median"),
+            None => stamps,
+        };
+        belief("the time of a message is RFC 3339", (all > 0).then_some(self.bad == 0), seen)
+    }
+}
+
+/// A heartbeat each second, of those that came at these times.
+fn each_second(beats: &[Instant]) -> (Option<bool>, String) {
+    let apart: Vec<_> = beats.windows(2).map(|two| two[1].duration_since(two[0])).collect();
+    let (Some(first), Some(last)) = (beats.first(), beats.last()) else { return (None, String::new()) };
+    let seconds = last.duration_since(*first).as_secs_f64();
+    // The first and the last may come late or early by as much as the line is slow.
+    let rate = f64::from(u32::try_from(apart.len()).unwrap_or(u32::MAX)) / seconds.max(0.001);
+    let longest = apart.iter().max().map_or(0, Duration::as_millis);
+    let seen = format!("{} in {seconds:.1} s, {longest} ms apart at most", beats.len());
+    ((seconds > 3.0).then_some((0.8..1.25).contains(&rate)), seen)
 }
 
 fn belief(what: &'static str, holds: Option<bool>, seen: impl Into<String>) -> Belief {
@@ -263,10 +260,14 @@ fn list<'a>(words: impl IntoIterator<Item = &'a String>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::venue::advanced_trade::MARKET;
+    use crate::venue::{advanced_trade::MARKET, exchange::EXCHANGE};
 
     fn watched(messages: &[&str]) -> Vec<Belief> {
-        let mut watch = Watch { venue: Some(&MARKET), asked: 1, ..Watch::default() };
+        watched_at(&MARKET, messages)
+    }
+
+    fn watched_at(venue: &'static Venue, messages: &[&str]) -> Vec<Belief> {
+        let mut watch = Watch { asked: 1, ..Watch::of(venue) };
         let begun = Instant::now();
         for (second, message) in messages.iter().enumerate() {
             watch.see(message.as_bytes(), begun + Duration::from_secs(second as u64), None);
@@ -310,9 +311,44 @@ mod tests {
             "heartbeat_counter",
             "no message is of a channel",
             "fields stand",
-            "timestamp",
-            "each message is one JSON",
+            "the time of a message",
+            "each message is one piece",
         ] {
+            assert_eq!(holds(&beliefs, what), Some(false), "{what}");
+        }
+    }
+
+    const EXCHANGES_ACK: &str =
+        r#"{"type":"subscriptions","channels":[{"name":"full","product_ids":["BTC-USD"],"account_ids":null}]}"#;
+
+    fn exchanges_beat(product: &str, trade: u64) -> String {
+        format!(
+            r#"{{"type":"heartbeat","sequence":90,"last_trade_id":{trade},"product_id":"{product}","time":"2014-11-07T08:19:28.4Z"}}"#
+        )
+    }
+
+    fn order(kind: &str, product: &str, sequence: u64) -> String {
+        format!(r#"{{"type":"{kind}","sequence":{sequence},"product_id":"{product}","time":"2021-04-17T00:00:00Z"}}"#)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_exchanges_counts_are_each_products_own() {
+        let ordered = [("BTC-USD", 5), ("ETH-USD", 90), ("BTC-USD", 6), ("ETH-USD", 91), ("BTC-USD", 7)];
+        let mut all = vec![EXCHANGES_ACK.to_owned()];
+        all.extend(ordered.map(|(product, sequence)| order("done", product, sequence)));
+        all.extend((0..6).map(|_| exchanges_beat("BTC-USD", 20)));
+        all.push(r#"["open","BTC-USD","37259","o","buy","1.0","2.0","2022-05-25T17:06:18Z"]"#.to_owned());
+        let beliefs = watched_at(&EXCHANGE, &all.iter().map(String::as_str).collect::<Vec<_>>());
+        for belief in &beliefs {
+            assert_ne!(belief.holds, Some(false), "{}: {}", belief.what, belief.seen);
+        }
+        assert_eq!(holds(&beliefs, "full"), Some(true));
+        assert_eq!(holds(&beliefs, "a heartbeat each second"), Some(true));
+        assert_eq!(holds(&beliefs, "matches"), None);
+
+        all.extend([order("open", "ETH-USD", 93), exchanges_beat("ETH-USD", 0), order("novelty", "ETH-USD", 1)]);
+        let beliefs = watched_at(&EXCHANGE, &all.iter().map(String::as_str).collect::<Vec<_>>());
+        for what in ["full", "a heartbeat tells", "no message is of a channel"] {
             assert_eq!(holds(&beliefs, what), Some(false), "{what}");
         }
     }

@@ -6,10 +6,11 @@ use super::report::{Outcome, Report};
 use crate::{
     auth::Credentials,
     cli::{self, Cli},
-    command::no_credentials,
+    command::{no_credentials, venue_named, venue_of},
     config::{self, ChoiceError, Chosen, Config, ConfigError, Feed, Flags, HMAC_EXPIRED, Origin, Surroundings},
     exit::{Failure, Status},
-    venue, verdict,
+    venue::{self, Venue},
+    verdict,
 };
 
 /// Feeds, and the credentials that they sign with.
@@ -46,8 +47,9 @@ pub(super) fn admit(
     report: &mut Report,
 ) -> Result<Admission, Failure> {
     let cli::Which { credentials, feed, key_file } = &typed.which;
+    let venue = typed.venue.as_deref().map(venue_named).transpose()?;
     let mut configured = None;
-    if key_file.is_none() && credentials.is_none() && typed.url.is_none() {
+    if key_file.is_none() && credentials.is_none() && typed.url.is_none() && venue.is_none() {
         let flags = Flags { config: cli.config.clone(), feed: feed.clone(), ..Flags::default() };
         match config::load(&flags, around) {
             Ok(config) if !config.credentials.is_empty() || feed.is_some() => {
@@ -63,7 +65,8 @@ pub(super) fn admit(
         Err(ChoiceError::Config(error)) => return wrong(error, report),
         Err(ChoiceError::Key(from, error)) => {
             let what = format!("from {from}: {error}");
-            report.found("credentials", what, venue::ALL[0], vec![verdict::of_key_error(&error)]);
+            let venue = venue.unwrap_or(venue::ALL[0]);
+            report.found("credentials", what, venue, vec![verdict::of_key_error(&error)]);
             return Ok(Admission::Wrong);
         }
         Err(ChoiceError::Nothing(_)) if configured.is_some() || typed.message.is_some() => {
@@ -71,7 +74,7 @@ pub(super) fn admit(
         }
         Err(error) => return Err(no_credentials(error)),
     };
-    match Patient::of(chosen, typed.url.clone(), around) {
+    match Patient::of(chosen, typed.url.clone(), venue, around) {
         Ok(patient) => Ok(Admission::Patient(patient)),
         Err(error) => wrong(error, report),
     }
@@ -100,16 +103,25 @@ impl From<Config> for Patient {
 }
 
 impl Patient {
-    /// Credentials with the feeds that sign with them; where there are none, with one that has a public channel and a private.
-    fn of(chosen: Chosen, url: Option<String>, around: &Surroundings) -> Result<Self, ConfigError> {
+    /// Credentials with the feeds that sign with them, at `venue` if one is named; where there are none, with one that has a
+    /// public channel and a private.
+    fn of(
+        chosen: Chosen,
+        url: Option<String>,
+        venue: Option<&Venue>,
+        around: &Surroundings,
+    ) -> Result<Self, ConfigError> {
         let Chosen { origin, config } = chosen;
         let ca_file = config.as_ref().and_then(|config| config.ca_file.clone());
         let mut feeds = config.map_or_else(Vec::new, |config| config.feeds);
         let name = origin.credentials.name();
-        feeds.retain(|feed| url.is_none() && feed.credentials.as_ref().is_some_and(|own| own.name() == name));
+        let is_at = |feed: &Feed| url.is_none() && venue.is_none_or(|venue| venue.name == feed.venue.name);
+        feeds.retain(|feed| is_at(feed) && feed.credentials.as_ref().is_some_and(|own| own.name() == name));
         if feeds.is_empty() {
             let [channels, products] = [["ticker_batch"], ["BTC-USD"]].map(|words| words.map(str::to_owned).to_vec());
-            let flags = Flags { channels, products, url, feed: Some("doctor".to_owned()), ..Flags::default() };
+            let venue = venue.unwrap_or_else(|| venue_of(&origin.credentials)).name.to_owned();
+            let feed = Some("doctor".to_owned());
+            let flags = Flags { channels, products, url, feed, venue: Some(venue), ..Flags::default() };
             feeds = config::load(&flags, around)?.feeds;
             for feed in &mut feeds {
                 feed.channels.extend(feed.venue.channel("user"));

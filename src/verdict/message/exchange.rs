@@ -131,7 +131,12 @@ fn objects(message: &Map<String, Value>) -> impl Iterator<Item = &Map<String, Va
 }
 
 fn of_products(ids: Option<&Value>) -> Option<Vec<String>> {
-    Some(ids?.as_array()?.iter().map(plain).collect())
+    match ids? {
+        Value::Array(ids) => Some(ids.iter().map(plain).collect()),
+        // Which form it must have is said apart from what it says.
+        Value::String(id) => Some(vec![id.clone()]),
+        _ => None,
+    }
 }
 
 /// What a channel must be told of, and is not; of products beside the list that is said already.
