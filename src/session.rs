@@ -8,6 +8,7 @@ mod action;
 mod change;
 mod ending;
 mod liveness;
+mod parts;
 mod refusal;
 mod stance;
 mod subscription;
@@ -25,7 +26,7 @@ use self::{
     liveness::Liveness,
     subscription::{State, Subscription},
 };
-use crate::venue::{Arrival, Kind, Subscribe, Venue};
+use crate::venue::{Arrival, Kind, Reason, Subscribe, Venue};
 
 /// How long after a refusal the same is asked once more, with a new signature: a refusal that heals does so within
 /// seconds, and a stale stamp can not be twice the reason.
@@ -56,6 +57,8 @@ pub struct Session {
     /// When the credentials were refused last, where that counted.
     refused: Option<Instant>,
     last_sequence: Option<u64>,
+    /// What the venue said against the connection, and not of a subscribe.
+    complaint: Option<String>,
     over: Option<Cause>,
 }
 
@@ -66,8 +69,8 @@ impl Session {
         Self {
             venue,
             if_refused,
+            subscriptions: parts::of(leg, &stance, now),
             stance,
-            subscriptions: leg.iter().map(|subscribe| Subscription::new(subscribe.clone(), now)).collect(),
             change: None,
             in_hand: None,
             probing: None,
@@ -77,6 +80,7 @@ impl Session {
             signed_accepted: false,
             refused: None,
             last_sequence: None,
+            complaint: None,
             over: None,
         }
     }
@@ -97,6 +101,12 @@ impl Session {
     #[must_use]
     pub fn last_sequence(&self) -> Option<u64> {
         self.last_sequence
+    }
+
+    /// What the venue said last against the connection, and not of a subscribe: where it then ends it, that is why.
+    #[must_use]
+    pub fn complaint(&self) -> Option<&str> {
+        self.complaint.as_deref()
     }
 
     /// Whether a message other than an answer has come: the connection is worth what it promised.
@@ -123,7 +133,7 @@ impl Session {
     /// Whether the venue has refused everything but heartbeats: a connection that stands and records nothing.
     #[must_use]
     pub fn is_refused_all(&self) -> bool {
-        let data = |s: &&Subscription| !s.has_heartbeat() && !s.subscribe.unsubscribes;
+        let data = |s: &&Subscription| !s.is_heartbeat_alone() && !s.subscribe.unsubscribes;
         let mut data = self.subscriptions.iter().filter(data).peekable();
         self.subscribed_told && data.peek().is_some() && !data.any(Subscription::is_accepted)
     }
@@ -146,6 +156,13 @@ impl Session {
             Kind::Heartbeat => self.liveness.handle_heartbeat(now),
             // Of whatever channel, and were it one that we do not know (JKorf/Bitfinex.Net#183).
             Kind::Data(_) => self.liveness.handle_delivery(),
+        }
+    }
+
+    /// The venue closed the connection, in these words.
+    pub fn handle_close(&mut self, words: &str) {
+        if self.venue.reason(words) == Reason::TooLong {
+            self.shorten();
         }
     }
 
@@ -251,9 +268,11 @@ impl Session {
         }
     }
 
-    /// One by one, or while a probe is out, nothing else is asked: the answer would not say whom it means.
+    /// One by one, or while a probe is out, nothing else is asked: the answer would not say whom it means. Where a part spoils
+    /// the whole, that is worth a round trip a message from the first.
     fn may_ask(&self) -> bool {
-        self.probing.is_none() && (self.stance.approach == Approach::Together || self.pending() == 0)
+        let together = self.stance.approach == Approach::Together && !self.venue.wholesale;
+        self.probing.is_none() && (together || self.pending() == 0)
     }
 
     /// Whether a subscription would be signed; None while it can not be asked at all.
@@ -302,9 +321,11 @@ impl Session {
         if signed.is_empty() {
             // The venue leaves out what it does not trade, and a channel with it of which nothing is left. Each ask has its
             // ack, so one that says nothing new is the answer to the oldest.
-            let pending = self.subscriptions.iter_mut().filter(|s| s.is_of_products() && s.is_pending());
-            signed.extend(pending.min_by_key(|s| s.asked_since()).and_then(Subscription::accept_nothing));
+            let may_miss = |s: &&mut Subscription| s.is_pending() && (self.venue.wholesale || s.is_of_products());
+            let oldest = self.subscriptions.iter_mut().filter(may_miss).min_by_key(|s| s.asked_since());
+            signed.extend(oldest.and_then(|subscription| subscription.accept_as_it_is(accepted)));
         }
+        self.take_back();
         if signed.contains(&true) {
             self.stance.refusals = 0;
             if !std::mem::replace(&mut self.signed_accepted, true) {
@@ -322,11 +343,13 @@ impl Session {
         self.stance.signing = Signing::Every;
         self.stance.refusals = 0;
         self.signed_accepted = true;
-        self.subscribed_told = false;
         self.told.push(Told::Accepted);
         self.fold();
-        for subscription in &mut self.subscriptions {
+        // What was accepted unsigned stays so until the next connection, where asking again would change nothing of it.
+        let asked_anew = self.subscriptions.iter_mut().filter(|s| self.venue.resigns || !s.is_accepted());
+        for subscription in asked_anew {
             subscription.ask_anew(now);
+            self.subscribed_told = false;
         }
     }
 
@@ -344,7 +367,8 @@ impl Session {
         let channels: BTreeSet<_> = accepted
             .flat_map(|subscription| subscription.subscribe.channels.iter().map(|channel| channel.name))
             .collect();
-        let omitted = self.subscriptions.iter_mut().flat_map(|s| std::mem::take(&mut s.omitted)).collect();
+        let mut omitted: Vec<_> = self.subscriptions.iter_mut().flat_map(|s| std::mem::take(&mut s.omitted)).collect();
+        omitted.extend(self.kept_apart());
         self.told.push(Told::Subscribed { channels: channels.into_iter().collect(), omitted });
     }
 }

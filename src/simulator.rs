@@ -3,13 +3,16 @@
 
 mod advanced_trade;
 mod connection;
+mod counterpart;
 mod dice;
 mod faults;
+mod gate;
 mod market;
 mod observed;
 mod outbox;
 mod pace;
 mod recording;
+mod refusal;
 mod rest;
 pub mod tls;
 mod wire;
@@ -39,7 +42,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::{
     accept_hdr_async_with_config,
     tungstenite::{
-        handshake::server::{ErrorResponse, Request, Response},
+        handshake::server::{self, ErrorResponse, Response},
         http::{HeaderValue, StatusCode, header::RETRY_AFTER},
         protocol::WebSocketConfig,
     },
@@ -49,13 +52,15 @@ use tracing::{info, warn};
 use crate::{
     auth::Credentials,
     clock::Clock,
-    venue::{Listed, Permissions, Product},
+    venue::{self, Listed, Permissions, Product, Venue},
 };
-use advanced_trade::{Gate, Refusal};
 use connection::Connection;
+use counterpart::{Counterpart, Request};
+use gate::Gate;
 use market::Market;
 use pace::Pace;
 use recording::Playback;
+use refusal::Refusal;
 use wire::Wire;
 
 /// Levels a side of a book. A snapshot of 23,000 a side is as large as the venue's of BTC-USD, five megabytes.
@@ -72,6 +77,8 @@ const BREATH: Duration = Duration::from_millis(100);
 
 /// What the exchange is like.
 pub struct Options {
+    /// Which venue it plays.
+    pub venue: &'static Venue,
     /// How fast its market runs.
     pub speed: Speed,
     /// Who may sign. None: form and freshness of signatures are all that is checked.
@@ -101,6 +108,7 @@ pub struct Options {
 /// An exchange. It serves any number of connections at once, all from one market.
 pub struct Simulator {
     options: Options,
+    counterpart: &'static dyn Counterpart,
     pace: Pace,
     market: Mutex<Market>,
     gate: Mutex<Gate>,
@@ -123,6 +131,7 @@ impl Options {
     pub fn new(clock: Clock) -> Self {
         let products = ["BTC-USD", "ETH-USD", "SOL-USD", "XRP-USD", "DOGE-USD", "USDT-USDC"];
         Self {
+            venue: &venue::advanced_trade::MARKET,
             speed: Speed::Times(1.0),
             credentials: Vec::new(),
             permissions: Permissions { can_view: true, can_trade: false, can_transfer: false },
@@ -148,6 +157,7 @@ impl Simulator {
             options.clock = options.clock.off_by(off);
         }
         let opened = Timestamp::try_from(options.clock.now()).unwrap_or(Timestamp::UNIX_EPOCH);
+        let counterpart = counterpart::of(options.venue);
         let market = Market::new(&options.products, &options.quiet, options.depth, options.seed, opened);
         let tape = options.recording.take().map(|recording| Tape {
             recording,
@@ -158,11 +168,12 @@ impl Simulator {
             // Whoever comes after the recording has seen it all, and gets heartbeats as they really come.
             pace: Pace::new(if tape.is_some() { Speed::Times(1.0) } else { options.speed }),
             market: Mutex::new(market),
-            gate: Mutex::new(Gate::new(options.credentials.clone())),
+            gate: Mutex::new(Gate::new(counterpart, options.credentials.clone())),
             listing: Mutex::new(rest::listing(&options.products)),
             opened: Instant::now(),
             tape,
             connections: AtomicU64::new(0),
+            counterpart,
             options,
         })
     }
@@ -259,12 +270,12 @@ impl Simulator {
         }
     }
 
-    fn check(&self, request: &advanced_trade::Request) -> Result<(), Refusal> {
+    fn check(&self, request: &Request) -> Result<(), Refusal> {
         if request.is_signed() {
             self.check_revoked()?;
         }
         self.gate().check(request, self.options.clock.unix())?;
-        if request.channel.private && !self.options.permissions.can_view { Err(Refusal::MayNotView) } else { Ok(()) }
+        if request.is_private() && !self.options.permissions.can_view { Err(Refusal::MayNotView) } else { Ok(()) }
     }
 
     /// A fault may have revoked every key for a while.
@@ -312,7 +323,7 @@ impl Tape {
 
 /// Answers the upgrade, or refuses it as the fault has it.
 #[expect(clippy::result_large_err, reason = "the type is tungstenite's")]
-fn upgrade(fault: Option<Fault>) -> impl FnOnce(&Request, Response) -> Result<Response, ErrorResponse> + Unpin {
+fn upgrade(fault: Option<Fault>) -> impl FnOnce(&server::Request, Response) -> Result<Response, ErrorResponse> + Unpin {
     move |_, response| {
         let Some(fault) = fault else { return Ok(response) };
         let mut refusal = ErrorResponse::new(Some(String::new()));

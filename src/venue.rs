@@ -11,6 +11,7 @@ mod reason;
 mod request;
 mod rest;
 mod selection;
+mod subscribe;
 mod unfit;
 
 pub use arrival::{Arrival, Counted, Kind};
@@ -20,6 +21,7 @@ pub use reason::Reason;
 pub use request::{Proof, Request, Respelt};
 pub use rest::{Listed, Offset, Page, Permissions, Rest};
 pub use selection::{Selection, Unselectable};
+pub use subscribe::{Message, Subscribe};
 pub use unfit::Unfit;
 
 use std::time::Duration;
@@ -128,48 +130,12 @@ pub enum Counts {
     Nothing,
 }
 
-/// One message's worth of subscribing: at most venues one channel, at some several.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Subscribe {
-    /// It takes away instead: an unsubscribe is written and signed alike.
-    pub unsubscribes: bool,
-    /// What is subscribed to.
-    pub channels: Vec<&'static Channel>,
-    /// Of which products; empty for channels that have none.
-    pub products: Vec<Product>,
-    /// Of which accounts, for channels that have those.
-    pub accounts: Vec<String>,
-}
-
 impl Channel {
     /// Whether it is subscribed to by product.
     #[must_use]
     pub fn has_products(&self) -> bool {
         matches!(self.products, Products::Required | Products::Optional)
     }
-}
-
-impl Subscribe {
-    /// Channel and product of what is asked for and is not in the venue's `list`; of channels that name no product there is
-    /// nothing to miss.
-    #[must_use]
-    pub fn left_out(&self, list: &[(String, Vec<String>)]) -> Vec<(&'static str, String)> {
-        let mut left_out = Vec::new();
-        for channel in self.channels.iter().filter(|channel| channel.products == Products::Required) {
-            let listed = list.iter().find(|(name, _)| name == channel.name).map_or(&[][..], |(_, products)| products);
-            let missing = |product: &&Product| !listed.iter().any(|listed| product.answers_to(listed));
-            left_out.extend(self.products.iter().filter(missing).map(|product| (channel.name, product.to_string())));
-        }
-        left_out
-    }
-}
-
-/// A subscribe ready to be sent.
-pub struct Message {
-    /// The text for the wire. It holds a signature: it goes to the socket and nowhere else.
-    pub text: String,
-    /// What was signed, where equal pre-hashes make equal signatures (HMAC): it must not be used twice.
-    pub prehash: Option<String>,
 }
 
 impl Venue {

@@ -310,6 +310,6 @@ pub(crate) fn is_placeholder(text: &str) -> bool {
 }
 
 /// Whether it is so many ASCII letters and digits and nothing else.
-pub(super) fn is_alphanumeric(text: &str, length: usize) -> bool {
+pub(crate) fn is_alphanumeric(text: &str, length: usize) -> bool {
     text.len() == length && text.bytes().all(|b| b.is_ascii_alphanumeric())
 }

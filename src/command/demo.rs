@@ -16,7 +16,7 @@ use tracing::Level;
 
 use super::block_on;
 use crate::{
-    auth::{Credentials, Scheme, Secret, jwt},
+    auth::{Credentials, KeyFile, Scheme, Secret, jwt},
     cli::{self, Cli},
     clock::Clock,
     config::{Config, Destination, Events, Feed, Log, LogFormat, Output, Ready, Sync},
@@ -28,11 +28,14 @@ use crate::{
     service::{self, Limits, Run, Signals, Surroundings},
     session::IfRefused,
     simulator::{self, Ending, Fault, Faults, Observed, Simulator, Speed},
-    venue::{Product, advanced_trade},
+    venue::{self, Product, Venue},
 };
 
 /// Ten times real pace: a `ticker_batch` each half second.
 const SPEED: f64 = 10.0;
+
+/// What is shown: both of Coinbase's venues have it.
+const SHOWN: &str = "ticker_batch";
 
 /// When the first connection is closed, as the venue does at each of its deploys: soon enough that `--lines 50` sees it.
 const CUT: &str = "conn1:close:1001@1500ms";
@@ -46,32 +49,50 @@ const KEY_NAME: &str =
 /// When the exchange can not be started, or stdout fails.
 pub fn run(cli: &Cli, typed: &cli::Demo) -> Result<(), Failure> {
     log::start(Log { level: cli.level(Level::ERROR), format: LogFormat::Auto });
-    if let Some(other) = typed.venue.as_ref().filter(|name| *name != advanced_trade::MARKET.name) {
-        let message = format!("the demo knows no venue \"{other}\" yet: {}", advanced_trade::MARKET.name);
-        return Err(Failure::new(Status::Usage, message));
-    }
-    let credentials = Arc::new(throw_away_key()?);
+    let venue = match &typed.venue {
+        Some(name) => named(name)?,
+        None => venue::ALL[0],
+    };
+    let credentials = Arc::new(throw_away_key(venue)?);
     let tls = client_config(None).map_err(|error| Failure::new(Status::Config, error))?;
     let limits = Limits { lines: typed.until.lines, time: typed.until.seconds };
     block_on(async {
         let signals = Signals::listen().map_err(|error| Failure::new(Status::Bug, error))?;
         let (clock, random) = (Clock::system(), Random::system());
         let run = Arc::new(Run::new(&random));
-        let narrator = Arc::new(Narrator::new(run.clone()));
-        let exchange = open_exchange(credentials.clone(), narrator.clone(), clock.clone()).await?;
+        let narrator = Arc::new(Narrator::new(venue, run.clone()));
+        let exchange = open_exchange(venue, credentials.clone(), narrator.clone(), clock.clone()).await?;
 
         tell("an exchange of our own is open on loopback, ten times real pace; it checks every signature");
         let reread = Box::new(|_: &Config| Ok(Vec::new()));
         let surroundings = Surroundings { dial: Arc::new(Network::new(tls)), clock, random, run, signals, reread };
-        let result = service::run(config(exchange, credentials)?, limits, surroundings).await;
+        let result = service::run(config(venue, exchange, credentials)?, limits, surroundings).await;
         narrator.farewell();
         result
     })?
 }
 
-/// A CDP key as the portal would hand it out, made now and forgotten at the end.
-fn throw_away_key() -> Result<Credentials, Failure> {
+/// A venue that has what the demo shows.
+fn named(name: &str) -> Result<&'static Venue, Failure> {
+    let known: Vec<_> = venue::ALL.iter().filter(|venue| venue.channel(SHOWN).is_some()).collect();
+    known.iter().find(|venue| venue.name == name).map(|venue| **venue).ok_or_else(|| {
+        let names: Vec<_> = known.iter().map(|venue| venue.name).collect();
+        Failure::new(Status::Usage, format!("the demo knows no venue \"{name}\"; there is {}", names.join(", ")))
+    })
+}
+
+/// Credentials as the venue would hand them out, made now and forgotten at the end.
+fn throw_away_key(venue: &Venue) -> Result<Credentials, Failure> {
     let bug = |error: &dyn std::fmt::Display| Failure::new(Status::Bug, format!("no throw-away key: {error}"));
+    if !venue.tokens {
+        let random = Random::system();
+        let secret = [random.bytes(), random.bytes(), random.bytes(), random.bytes()].concat();
+        let file = KeyFile {
+            passphrase: Some(Secret::new(hex::encode(random.bytes()))),
+            ..KeyFile::of_halves(&hex::encode(random.bytes()), Secret::new(STANDARD.encode(secret)))
+        };
+        return file.credentials("demo").map_err(|error| bug(&error));
+    }
     let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(|error| bug(&error))?;
     let der = pair.to_pkcs8v1().map_err(|error| bug(&error))?;
     let secret = Secret::new(STANDARD.encode(der.as_ref()));
@@ -79,11 +100,13 @@ fn throw_away_key() -> Result<Credentials, Failure> {
 }
 
 async fn open_exchange(
+    venue: &'static Venue,
     credentials: Arc<Credentials>,
     narrator: Arc<Narrator>,
     clock: Clock,
 ) -> Result<SocketAddr, Failure> {
     let options = simulator::Options {
+        venue,
         speed: Speed::Times(SPEED),
         credentials: vec![credentials],
         faults: Faults::parse(&[CUT.to_owned()]).map_err(|error| Failure::new(Status::Bug, error))?,
@@ -97,9 +120,8 @@ async fn open_exchange(
     Ok(address)
 }
 
-fn config(exchange: SocketAddr, credentials: Arc<Credentials>) -> Result<Config, Failure> {
+fn config(venue: &'static Venue, exchange: SocketAddr, credentials: Arc<Credentials>) -> Result<Config, Failure> {
     let product = |id| Product::parse(id).map_err(|error| Failure::new(Status::Bug, error));
-    let venue = &advanced_trade::MARKET;
     let feed = Feed {
         name: "demo".into(),
         venue,
@@ -107,7 +129,7 @@ fn config(exchange: SocketAddr, credentials: Arc<Credentials>) -> Result<Config,
         rest: format!("http://{exchange}"),
         failover: None,
         accounts: Vec::new(),
-        channels: venue.channel("ticker_batch").into_iter().collect(),
+        channels: venue.channel(SHOWN).into_iter().collect(),
         products: vec![product("BTC-USD")?, product("ETH-USD")?].into(),
         credentials: Some(credentials),
         if_refused: IfRefused::Wait,
@@ -132,6 +154,7 @@ fn config(exchange: SocketAddr, credentials: Arc<Credentials>) -> Result<Config,
 
 /// Sits in the exchange and tells what it sees there: what was sent, what was signed, and when.
 struct Narrator {
+    venue: &'static Venue,
     run: Arc<Run>,
     story: Mutex<Story>,
 }
@@ -141,13 +164,13 @@ struct Story {
     sent: u64,
     cut: Option<Instant>,
     cuts: u64,
-    stamps: HashMap<u64, u64>,
+    stamps: HashMap<u64, String>,
     missed: u64,
 }
 
 impl Narrator {
-    fn new(run: Arc<Run>) -> Self {
-        Self { run, story: Mutex::default() }
+    fn new(venue: &'static Venue, run: Arc<Run>) -> Self {
+        Self { venue, run, story: Mutex::default() }
     }
 
     fn hear(&self, observed: &Observed) {
@@ -161,8 +184,8 @@ impl Narrator {
             }
             Observed::Subscribe { conn, text, accepted: true, .. } => {
                 let Some(stamp) = stamp(text) else { return };
-                if story.stamps.insert(*conn, stamp).is_none() {
-                    Self::subscribed(&mut story, *conn, stamp);
+                if story.stamps.insert(*conn, stamp.clone()).is_none() {
+                    self.subscribed(&mut story, *conn, &stamp);
                 }
             }
             // By now the first connection has been read to its end, and the second has brought nothing.
@@ -176,7 +199,7 @@ impl Narrator {
         }
     }
 
-    fn subscribed(story: &mut Story, conn: u64, stamp: u64) {
+    fn subscribed(&self, story: &mut Story, conn: u64, stamp: &str) {
         match (story.cut.take(), story.stamps.get(&(conn - 1))) {
             (Some(cut), Some(before)) => {
                 let after = cut.elapsed().as_millis();
@@ -186,7 +209,8 @@ impl Narrator {
                 ));
             }
             _ => tell(&format!(
-                "subscribed to ticker_batch and heartbeats, signed at timestamp {stamp}; records go to stdout"
+                "subscribed to {SHOWN} and {}, signed at timestamp {stamp}; records go to stdout",
+                self.venue.channels.iter().find(|channel| channel.heartbeat).map_or("nothing else", |beat| beat.name)
             )),
         }
     }
@@ -201,14 +225,17 @@ impl Narrator {
             story.cuts,
             story.missed
         ));
-        tell("next: tickerd run --channel ticker_batch --product BTC-USD,ETH-USD");
+        let of =
+            if self.venue.name == venue::ALL[0].name { String::new() } else { format!("--venue {} ", self.venue.name) };
+        tell(&format!("next: tickerd run {of}--channel {SHOWN} --product BTC-USD,ETH-USD"));
     }
 }
 
-/// The second in which a subscribe was signed.
-fn stamp(text: &str) -> Option<u64> {
+/// The time at which a subscribe was signed, in seconds.
+fn stamp(text: &str) -> Option<String> {
     let message: serde_json::Value = serde_json::from_str(text).ok()?;
-    Some(jwt::Claims::read(message.get("jwt")?.as_str()?)?.nbf + jwt::SKEW)
+    let token = || Some((jwt::Claims::read(message.get("jwt")?.as_str()?)?.nbf + jwt::SKEW).to_string());
+    message.get("timestamp").and_then(|stamp| stamp.as_str().map(str::to_owned)).or_else(token)
 }
 
 fn tell(line: &str) {

@@ -104,7 +104,7 @@ fn look(patient: &Patient, around: &Surroundings, report: &mut Report) {
         }
         findings.extend(verdict::allowed_ips(credentials.allowed_ips()));
         findings.extend(verdict::shadowed(credentials, &around.env));
-        report.found("credentials", detail, findings);
+        report.found("credentials", detail, venue, findings);
     }
 }
 
@@ -118,12 +118,12 @@ fn examine(file: &Path, patient: Option<&Patient>, now: u64, report: &mut Report
     let subject = "message";
     match credentials {
         Some(credentials) => {
-            report.found(subject, format!("against the secret of \"{}\"", credentials.name()), findings);
+            report.found(subject, format!("against the secret of \"{}\"", credentials.name()), venue, findings);
         }
         None => {
             let what = "what only the secret can tell was not looked at: add --key-file or --credentials";
             let outcome = if verdict::is_refusal(&findings) { Outcome::Ill } else { Outcome::Doubtful };
-            report.add_because(subject, outcome, what, findings);
+            report.add_because(subject, outcome, what, venue, findings);
         }
     }
     Ok(())

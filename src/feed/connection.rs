@@ -123,7 +123,12 @@ impl<'a> Connection<'a> {
                 break ending;
             }
         };
-        let ending = self.close(ending).await;
+        let mut ending = self.close(ending).await;
+        if let (Cause::Closed | Cause::Lost, Some(complaint), "") =
+            (ending.cause, self.session.complaint(), &*ending.detail)
+        {
+            ending.detail = complaint.replace(char::is_control, " ");
+        }
         (self.last_words(ending).await, self.session)
     }
 
@@ -242,7 +247,11 @@ impl<'a> Connection<'a> {
                 return None;
             }
             Message::Ping(_) | Message::Frame(_) => return None,
-            Message::Close(frame) => return Some(closed(frame)),
+            Message::Close(frame) => {
+                let ending = closed(frame);
+                self.session.handle_close(&ending.detail);
+                return Some(ending);
+            }
         };
         let recv = self.context.clock.now();
         let n = self.origin.receive();

@@ -28,6 +28,7 @@ pub(super) async fn keep_alive(context: Arc<Context>, mut carries: watch::Receiv
         stance: Stance::new(context.desk.is_some()),
         backoff: Backoff::default(),
         refused_wait: REFUSED_FIRST,
+        astray: false,
         outage: Outage::new(&context.feed.name, now()),
         context: &context,
         place: &place,
@@ -70,6 +71,8 @@ struct Leg<'a> {
     stance: Stance,
     backoff: Backoff,
     refused_wait: Duration,
+    /// The next try is at the failover.
+    astray: bool,
     outage: Outage,
     context: &'a Context,
     place: &'a Place,
@@ -81,12 +84,18 @@ impl Leg<'_> {
         self.outage.attempt();
         self.context.connects.pass(false).await;
         self.place.heard_by(now() + DIAL_WITHIN);
-        net::dial(&*self.context.dial, &self.context.feed.url).await
+        net::dial(&*self.context.dial, self.url()).await
+    }
+
+    fn url(&self) -> &str {
+        let feed = &self.context.feed;
+        feed.failover.as_ref().filter(|_| self.astray).unwrap_or(&feed.url)
     }
 
     /// No connection: how long to wait before the next try.
     fn give_up(&mut self, error: &DialError) -> Duration {
         let wait = self.backoff.next(self.context.random.fraction(), error.retry_after());
+        self.astray = !self.astray;
         self.down(&error.to_string(), None);
         wait
     }
@@ -102,7 +111,11 @@ impl Leg<'_> {
         }
         let origin = Arc::new(run.connect(&feed.name));
         tracing::debug!(feed = %feed.name, conn = %origin, event = %"connected", peer = dialled.peer);
-        let connected = Event::Connected { url: feed.url.clone(), peer: dialled.peer, attempt: self.outage.attempts() };
+        let url = self.url().to_owned();
+        if self.astray && feed.failover.is_some() {
+            tracing::info!(feed = %feed.name, conn = %origin, "{} can not be reached: {url} is its failover, until this connection ends", feed.url);
+        }
+        let connected = Event::Connected { url, peer: dialled.peer, attempt: self.outage.attempts() };
         self.record(&origin, connected).await;
 
         // A queue that was full is no time that the venue had.
@@ -121,6 +134,8 @@ impl Leg<'_> {
         if ending.cause != Cause::Stopped {
             self.down(&ending.to_string(), Some((&origin, &disconnected)));
         }
+        // What works is kept while it does; then the first choice is tried again, and the other where that brings nothing.
+        self.astray = !delivered && !self.astray;
         if delivered {
             self.backoff.reset();
             self.refused_wait = REFUSED_FIRST;

@@ -1,7 +1,7 @@
 //! What a session wants done, and what it wants told.
 
 use super::Cause;
-use crate::venue::Reason;
+use crate::venue::{Product, Reason};
 
 /// A subscribe that the edge is to sign and send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +42,8 @@ pub enum Told {
     Refused {
         /// Of which channel, where that can be told.
         channel: Option<&'static str>,
+        /// The product for which it was, where it is kept apart from now on.
+        product: Option<Product>,
         /// The venue's words.
         message: String,
         /// What they mean.

@@ -14,8 +14,13 @@ impl Session {
             (Some(_), _) => self.refuse_probe(message, reason, now),
             (None, &[index]) => self.refuse(index, message, reason, now),
             (None, _) => {
+                self.complaint = pending.is_empty().then(|| message.clone());
+                if reason == Reason::TooLong {
+                    self.shorten();
+                }
                 self.told.push(Told::Refused {
                     channel: None,
+                    product: None,
                     message,
                     reason,
                     signed: self.stance.signing == Signing::Every,
@@ -36,27 +41,29 @@ impl Session {
             Signing::None | Signing::Every => FIRST_PROBE,
         };
         self.stance.signing = Signing::Refused { probe: now + wait, wait };
-        self.told.push(Told::Refused { channel: None, message, reason, signed: true, confirmed: true });
+        let confirmed = true;
+        self.told.push(Told::Refused { channel: None, product: None, message, reason, signed: true, confirmed });
     }
 
     fn refuse(&mut self, index: usize, message: String, reason: Reason, now: Instant) {
         self.stance.approach = Approach::OneByOne;
-        let public_goes_on = self.if_refused == IfRefused::Public;
         let of_credentials = reason.is_of_credentials() && !self.signed_accepted;
         let subscription = &mut self.subscriptions[index];
-        let signed = subscription.is_signed();
+        let (channel, signed) = (subscription.channel(), subscription.is_signed());
         // What was on its way when the first refusal came is in the same breath, and settles nothing.
         let anew = self.refused.is_none_or(|at| subscription.asked_since() >= Some(at + ASK_AGAIN));
-        let tries = subscription.refuse();
+        // A product that is not traded is not traded a second later either, and no message gets shorter.
+        let for_good = self.venue.wholesale && matches!(reason, Reason::Product | Reason::TooLong);
+        let tries = if for_good { subscription.refuse_for_good() } else { subscription.refuse() };
         if subscription.subscribe.unsubscribes {
             // No verdict on anybody: what it was to take away was accepted, and goes on until the connection ends.
-            let (channel, confirmed) = (subscription.channel(), tries >= 2);
+            let confirmed = tries >= 2;
             if confirmed {
                 subscription.let_be();
             } else {
                 subscription.ask_at(now + ASK_AGAIN);
             }
-            self.told.push(Told::Refused { channel, message, reason, signed, confirmed });
+            self.told.push(Told::Refused { channel, product: None, message, reason, signed, confirmed });
             return self.tell_subscribed();
         }
         let confirmed = if signed && of_credentials {
@@ -68,7 +75,19 @@ impl Session {
         } else {
             tries >= 2
         };
-        self.told.push(Told::Refused { channel: subscription.channel(), message, reason, signed, confirmed });
+        if !(confirmed && self.take_apart(index, &message, reason, tries, now)) {
+            self.told.push(Told::Refused { channel, product: None, message, reason, signed, confirmed });
+            self.ask_later(index, reason, confirmed, tries, now);
+        }
+        self.tell_subscribed();
+    }
+
+    /// When a refused subscribe is asked again, and how.
+    pub(super) fn ask_later(&mut self, index: usize, reason: Reason, confirmed: bool, tries: u32, now: Instant) {
+        let public_goes_on = self.if_refused == IfRefused::Public;
+        let of_credentials = reason.is_of_credentials() && !self.signed_accepted;
+        let subscription = &mut self.subscriptions[index];
+        let signed = subscription.is_signed();
         if !confirmed {
             subscription.ask_at(now + ASK_AGAIN);
             if signed && of_credentials {
@@ -89,6 +108,5 @@ impl Session {
             let wait = FIRST_PROBE.saturating_mul(1 << (tries - 2).min(10)).min(LONGEST_PROBE);
             subscription.ask_at(now + wait);
         }
-        self.tell_subscribed();
     }
 }

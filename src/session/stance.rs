@@ -1,8 +1,13 @@
 //! How a connection asks, and what it teaches the next one.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use serde::{Deserialize, Serialize};
+
+use crate::venue::Product;
 
 /// What one connection teaches the next of the same leg.
 #[derive(Clone, Debug)]
@@ -13,6 +18,10 @@ pub struct Stance {
     pub signing: Signing,
     /// Refusals of these credentials since they were last accepted.
     pub refusals: u32,
+    /// Products for which the venue refused all that was asked with them: each is asked for alone from then on, and seldom.
+    pub apart: BTreeSet<Product>,
+    /// As many products as one message may name, where one that named more was too long for the venue.
+    pub most: Option<usize>,
 }
 
 /// What a feed does while the venue refuses its credentials.
@@ -59,6 +68,8 @@ impl Stance {
             approach: Approach::Together,
             signing: if credentials { Signing::Every } else { Signing::None },
             refusals: 0,
+            apart: BTreeSet::new(),
+            most: None,
         }
     }
 

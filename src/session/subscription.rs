@@ -42,6 +42,11 @@ impl Subscription {
         self.subscribe.channels.iter().any(|channel| channel.heartbeat)
     }
 
+    /// It carries nothing but heartbeats.
+    pub(super) fn is_heartbeat_alone(&self) -> bool {
+        self.subscribe.channels.iter().all(|channel| channel.heartbeat)
+    }
+
     pub(super) fn is_pending(&self) -> bool {
         matches!(self.state, State::Asked { .. })
     }
@@ -104,6 +109,12 @@ impl Subscription {
         self.ask_at(now);
     }
 
+    /// Refused for itself, and no doubt about it: one such refusal counts as two.
+    pub(super) fn refuse_for_good(&mut self) -> u32 {
+        self.refusals = self.refusals.max(1);
+        self.refuse()
+    }
+
     /// Counts a refusal; how many there have been.
     pub(super) fn refuse(&mut self) -> u32 {
         self.refusals = self.refusals.saturating_add(1);
@@ -129,9 +140,9 @@ impl Subscription {
     }
 
     /// An answer that names none of what is asked for: the venue trades none of these products. Whether it was signed.
-    pub(super) fn accept_nothing(&mut self) -> Option<bool> {
+    pub(super) fn accept_as_it_is(&mut self, list: &[(String, Vec<String>)]) -> Option<bool> {
         let State::Asked { signed, .. } = self.state else { return None };
-        self.omitted.extend(self.subscribe.left_out(&[]));
+        self.omitted.extend(self.subscribe.left_out(list));
         self.state = State::Accepted;
         self.refusals = 0;
         Some(signed)
@@ -156,7 +167,14 @@ impl Subscription {
             self.state = State::Accepted;
             return Some(signed);
         }
-        let answered = |channel: &&Channel| list.iter().any(|(name, _)| name == channel.name);
+        // With products of its own: others of the channel may have been accepted before.
+        let answered = |channel: &&Channel| {
+            let own = |listed: &Vec<String>| {
+                channel.products != Products::Required
+                    || self.subscribe.products.iter().any(|product| listed.iter().any(|id| product.answers_to(id)))
+            };
+            list.iter().any(|(name, listed)| name == channel.name && own(listed))
+        };
         if !self.subscribe.channels.iter().all(answered) {
             return None;
         }

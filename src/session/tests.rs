@@ -1,6 +1,7 @@
 //! Conversations, written as what happens when and what the session does about it.
 
 mod change;
+mod parts;
 
 use super::*;
 use crate::venue::{Product, advanced_trade::MARKET};
@@ -21,12 +22,22 @@ impl Script {
     }
 
     fn with(channels: &[&str], stance: Stance, if_refused: IfRefused) -> Self {
-        let channels: Vec<_> = channels.iter().map(|name| MARKET.channel(name).expect("a channel")).collect();
         let products =
             [Product::parse("BTC-USD").expect("spelt right"), Product::parse("ETH-USDC").expect("spelt right")];
-        let leg = MARKET.legs(&channels, &products, &[]).remove(0);
+        Self::at(&MARKET, channels, &products, stance, if_refused)
+    }
+
+    fn at(
+        venue: &'static Venue,
+        channels: &[&str],
+        products: &[Product],
+        stance: Stance,
+        if_refused: IfRefused,
+    ) -> Self {
+        let channels: Vec<_> = channels.iter().map(|name| venue.channel(name).expect("a channel")).collect();
+        let leg = venue.legs(&channels, products, &[]).remove(0);
         let now = Instant::now();
-        Self { session: Session::new(&MARKET, &leg, if_refused, stance, now), now, begun: now, bytes: 0 }
+        Self { session: Session::new(venue, &leg, if_refused, stance, now), now, begun: now, bytes: 0 }
     }
 
     fn wait(&mut self, millis: u64) -> &mut Self {
@@ -67,7 +78,8 @@ impl Script {
     fn says(&mut self, message: &str) -> &mut Self {
         self.bytes += message.len() as u64;
         self.session.handle_bytes(self.bytes, self.now);
-        self.session.handle_message((MARKET.read)(message.as_bytes()), message.len(), self.now);
+        let arrival = (self.session.venue.read)(message.as_bytes());
+        self.session.handle_message(arrival, message.len(), self.now);
         self
     }
 

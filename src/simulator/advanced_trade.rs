@@ -1,287 +1,93 @@
-//! Coinbase Advanced Trade, from the other side: what one connection is subscribed to, and what it is told when.
+//! Coinbase Advanced Trade, from the other side.
 //!
 //! Cadences and orders are those of a session recorded on 2026-08-09: data first, then the ack, which lists the whole
 //! set; one number a frame over everything but errors.
 
-pub mod api;
+mod api;
 mod frame;
-mod gate;
-mod refusal;
+mod recipe;
 mod request;
+mod session;
 
-pub use frame::error;
-pub use gate::{Gate, Proof};
-pub use refusal::Refusal;
-pub use request::Request;
-
-use std::{collections::BTreeMap, time::Duration};
-
-use frame::Part;
+use hyper::StatusCode;
+use serde_json::Value;
 
 use super::{
+    counterpart::{self, Counterpart, Facts, Request, Sends},
     dice::Dice,
-    market::{Market, STEP, TooLate},
+    gate::{Allowance, Signed},
+    refusal::Refusal,
+    rest::{Answer, Call, Resource},
 };
-use crate::venue::{Channel, Products};
+use crate::venue::Venue;
+use api::Calling;
+use request::Subscribing;
+use session::Session;
 
-const SECOND: Duration = Duration::from_secs(1);
-/// The recorded session's first heartbeat came 0.23 s after its ack.
-const FIRST_BEAT: Duration = Duration::from_millis(230);
+/// Unsigned messages a second and address; all that connect here have the same.
+const UNSIGNED_A_SECOND: f64 = 8.0;
 
-/// One connection's conversation. It knows no clock: `at` is the market's time, counted from its opening.
-pub struct Session {
-    subscriptions: BTreeMap<&'static str, Subscription>,
-    sends: Sends,
-    sequence: u64,
-    holes: f64,
-    dice: Dice,
-    /// The user's id, where acks list one instead of products.
-    user: String,
-    /// The server's uptime in seconds: unrelated to that of another connection, as with another server.
-    uptime: u64,
-}
+/// One of its two venues: they differ in their channels.
+pub struct AdvancedTrade(pub &'static Venue);
 
-/// What a session sends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sends {
-    /// Answers to subscribes.
-    pub acks: bool,
-    /// Heartbeats.
-    pub heartbeats: bool,
-    /// Anything of the market.
-    pub data: bool,
-}
-
-struct Subscription {
-    channel: &'static Channel,
-    products: Vec<Followed>,
-    due: Duration,
-}
-
-/// A product on a channel, with how far the client has been told: a trade's id, or a book's version.
-struct Followed {
-    product: String,
-    told: u64,
-}
-
-impl Session {
-    /// One that loses messages with the probability `holes`; `seed` is the exchange's, `dice` are its own.
-    #[must_use]
-    pub fn new(sends: Sends, seed: u64, holes: f64, mut dice: Dice) -> Self {
-        let uptime = dice.below(500_000);
-        Self { subscriptions: BTreeMap::new(), sends, sequence: 0, holes, dice, user: user(seed), uptime }
+impl Counterpart for AdvancedTrade {
+    fn venue(&self) -> &'static Venue {
+        self.0
     }
 
-    /// From now on it sends this.
-    pub fn set_sends(&mut self, sends: Sends) {
-        self.sends = sends;
+    fn allowance(&self) -> Allowance {
+        Allowance { burst: UNSIGNED_A_SECOND, a_second: UNSIGNED_A_SECOND, signed_too: false }
     }
 
-    /// A message is lost on the way: nobody will see its number.
-    pub fn lose_one(&mut self) {
-        self.sequence += 1;
+    fn read(&self, text: &str) -> Result<Request, Refusal> {
+        request::read(text, self.0)
     }
 
-    /// When there is something to tell again.
-    #[must_use]
-    pub fn due(&self) -> Option<Duration> {
-        let told = |subscription: &&Subscription| self.tells(subscription.channel);
-        self.subscriptions.values().filter(told).filter(|s| period(s.channel).is_some()).map(|s| s.due).min()
+    fn subscribing<'a>(&self, request: &'a Request) -> Box<dyn Signed + 'a> {
+        Box::new(Subscribing(request))
     }
 
-    /// Does what a request that was let in asks for: what is to be sent at once.
-    ///
-    /// # Errors
-    /// When it asks for more than a connection may carry; then nothing changes.
-    pub fn apply(&mut self, request: &Request, market: &Market, at: Duration) -> Result<Vec<String>, Refusal> {
-        let mut frames = Vec::new();
-        if request.subscribe {
-            let had = self.subscriptions.contains_key(request.channel.name);
-            let new = self.subscribe(request, market, at)?;
-            if self.tells(request.channel) && !(had && new.is_empty()) {
-                for events in snapshots(request.channel, &new, market, at) {
-                    frames.push(self.frame(request.channel, market, at, &events));
-                }
-            }
-        } else {
-            self.unsubscribe(request, market);
+    fn session(&self, sends: Sends, seed: u64, holes: f64, dice: Dice) -> Box<dyn counterpart::Session> {
+        Box::new(Session::new(sends, seed, holes, dice))
+    }
+
+    fn refuse(&self, refusal: &Refusal) -> String {
+        frame::error(match refusal {
+            Refusal::Unreadable(_) | Refusal::NoProducts => "failure to subscribe",
+            Refusal::TooFast => "rate limit exceeded",
+            Refusal::TooManyBooks(_) => "too many L2 streams requested in a single session",
+            _ => "authentication failure",
+        })
+    }
+
+    fn resource(&self, path: &str) -> Option<Resource> {
+        let rest = self.0.rest;
+        // The venue's own proof of a signature has a query.
+        let proof = rest.proof.split('?').next().unwrap_or_default();
+        let all = [
+            (rest.time, Resource::Time),
+            (rest.permissions, Resource::Permissions),
+            (rest.products, Resource::Products),
+            (rest.signed_products, Resource::SignedProducts),
+            (proof, Resource::Accounts),
+        ];
+        all.iter().find(|(known, _)| *known == path).map(|(_, resource)| *resource)
+    }
+
+    fn calling<'a>(&self, call: &'a Call) -> Box<dyn Signed + 'a> {
+        Box::new(Calling(call))
+    }
+
+    fn tell(&self, resource: Resource, facts: &Facts<'_>) -> Value {
+        api::tell(resource, facts)
+    }
+
+    fn refuse_call(&self, refusal: &Refusal) -> Answer {
+        match refusal {
+            Refusal::NoSuchResource => (StatusCode::NOT_FOUND, Err("Not Found")),
+            Refusal::NotAGet => (StatusCode::METHOD_NOT_ALLOWED, Err("Method Not Allowed")),
+            Refusal::MayNotView => (StatusCode::FORBIDDEN, Ok(api::denied())),
+            _ => (StatusCode::UNAUTHORIZED, Err("Unauthorized")),
         }
-        if self.sends.acks {
-            frames.push(self.ack(market, at));
-        }
-        Ok(frames)
-    }
-
-    /// Tells what is due.
-    ///
-    /// # Errors
-    /// When the client is so far behind that its book can not be brought up to date.
-    pub fn tick(&mut self, market: &Market, at: Duration) -> Result<Vec<String>, TooLate> {
-        let mut events = Vec::new();
-        let uptime = self.uptime;
-        for subscription in self.subscriptions.values_mut() {
-            let Some(period) = period(subscription.channel) else { continue };
-            if subscription.due > at {
-                continue;
-            }
-            // What was missed is not made up for: a heartbeat late is a heartbeat less.
-            subscription.due = if subscription.due + period > at { subscription.due + period } else { at + period };
-            for text in subscription.news(market, at, uptime)? {
-                events.push((subscription.channel, text));
-            }
-        }
-        events.retain(|(channel, _)| self.tells(channel));
-        Ok(events.iter().map(|(channel, text)| self.frame(channel, market, at, text)).collect())
-    }
-
-    /// The connection's whole set, by channel; the order of products is not to be relied upon.
-    pub fn ack(&mut self, market: &Market, at: Duration) -> String {
-        let mut all = BTreeMap::new();
-        for (name, subscription) in &self.subscriptions {
-            let mut listed: Vec<_> = subscription.products.iter().map(|followed| followed.product.clone()).collect();
-            self.dice.shuffle(&mut listed);
-            match subscription.channel {
-                channel if channel.heartbeat => listed = vec![channel.name.to_owned()],
-                channel if channel.private => listed = vec![self.user.clone()],
-                _ => {}
-            }
-            all.insert(*name, listed);
-        }
-        let events = frame::subscriptions(&all);
-        self.number("subscriptions", false, market, at, &events)
-    }
-
-    /// Takes up what the venue knows of the request, and returns what is new of it. What it does not know is left out
-    /// without a word.
-    fn subscribe(&mut self, request: &Request, market: &Market, at: Duration) -> Result<Vec<String>, Refusal> {
-        let channel = request.channel;
-        let had = self.subscriptions.get(channel.name);
-        let mut new: Vec<String> = Vec::new();
-        for asked in &request.products {
-            let product =
-                if channel.private { market.listing(asked).map(|_| asked.as_str()) } else { market.answers(asked) };
-            let known = |id: &str| new.iter().any(|new| new == id) || had.is_some_and(|had| had.follows(id));
-            if let Some(product) = product.filter(|id| channel.products != Products::None && !known(id)) {
-                new.push(product.to_owned());
-            }
-        }
-        let count = had.map_or(0, |had| had.products.len()) + new.len();
-        if channel.per_connection.is_some_and(|most| count > most) {
-            return Err(Refusal::TooManyBooks(count));
-        }
-        if new.is_empty() && channel.products == Products::Required {
-            return Ok(new);
-        }
-        let first = if channel.heartbeat { FIRST_BEAT } else { period(channel).unwrap_or_default() };
-        let fresh = || Subscription { channel, products: Vec::new(), due: at + first };
-        let subscription = self.subscriptions.entry(channel.name).or_insert_with(fresh);
-        for product in &new {
-            let told = market.listing(product).map_or(0, |listing| match channel.name {
-                "level2" => listing.book().version(),
-                _ => listing.last_trade(),
-            });
-            subscription.products.push(Followed { product: product.clone(), told });
-        }
-        Ok(new)
-    }
-
-    fn unsubscribe(&mut self, request: &Request, market: &Market) {
-        let name = request.channel.name;
-        if let Some(subscription) = self.subscriptions.get_mut(name) {
-            let named: Vec<_> = request.products.iter().map(|id| market.answers(id).unwrap_or(id)).collect();
-            subscription.products.retain(|followed| !named.contains(&followed.product.as_str()));
-            if named.is_empty() || subscription.products.is_empty() {
-                self.subscriptions.remove(name);
-            }
-        }
-    }
-
-    fn tells(&self, channel: &Channel) -> bool {
-        if channel.heartbeat { self.sends.heartbeats } else { self.sends.data }
-    }
-
-    fn frame(&mut self, channel: &Channel, market: &Market, at: Duration, events: &str) -> String {
-        let name = if channel.name == "level2" { "l2_data" } else { channel.name };
-        self.number(name, channel.private, market, at, events)
-    }
-
-    fn number(&mut self, name: &str, private: bool, market: &Market, at: Duration, events: &str) -> String {
-        if self.dice.chance(self.holes) {
-            self.lose_one();
-        }
-        let text = frame::envelope(name, private, market.at(at), self.sequence, events);
-        self.sequence += 1;
-        text
-    }
-}
-
-impl Subscription {
-    fn follows(&self, product: &str) -> bool {
-        self.products.iter().any(|followed| followed.product == product)
-    }
-
-    /// The events of what happened since the client was last told.
-    fn news(&mut self, market: &Market, at: Duration, uptime: u64) -> Result<Vec<String>, TooLate> {
-        if self.channel.heartbeat {
-            return Ok(vec![frame::heartbeat(market.at(at), uptime + at.as_secs())]);
-        }
-        let mut events = Vec::new();
-        for followed in &mut self.products {
-            let Some(listing) = market.listing(&followed.product) else { continue };
-            let told = std::mem::replace(
-                &mut followed.told,
-                if self.channel.name == "level2" { listing.book().version() } else { listing.last_trade() },
-            );
-            if told == followed.told {
-                continue;
-            }
-            events.push(match self.channel.name {
-                "ticker" => frame::ticker(Part::Update, listing, true),
-                "ticker_batch" => frame::ticker(Part::Update, listing, false),
-                "market_trades" => frame::market_trades(Part::Update, listing, listing.trades_since(told)),
-                "candles" => frame::candles(Part::Update, listing),
-                "level2" => frame::level2(Part::Update, listing, listing.book().since(told)?.copied()),
-                _ => continue,
-            });
-        }
-        Ok(events)
-    }
-}
-
-/// The one user's id, the same on every connection.
-fn user(seed: u64) -> String {
-    let mut dice = Dice::new(seed, u64::MAX);
-    let (high, low) = (dice.next(), dice.next());
-    let (first, second, third) = (high >> 32, (high >> 16) & 0xffff, high & 0xfff);
-    format!("{first:08x}-{second:04x}-4{third:03x}-a{:03x}-{:012x}", low >> 52, low & 0xffff_ffff_ffff)
-}
-
-/// How often a channel is told; None where a snapshot is all.
-fn period(channel: &Channel) -> Option<Duration> {
-    match channel.name {
-        "heartbeats" | "candles" => Some(SECOND),
-        "ticker_batch" => Some(5 * SECOND),
-        "market_trades" => Some(SECOND / 4),
-        // "On each match" and "each 50 to 100 ms": as fine as the market moves.
-        "ticker" | "level2" => Some(STEP),
-        _ => None,
-    }
-}
-
-/// What a channel says first, a message each.
-fn snapshots(channel: &Channel, products: &[String], market: &Market, at: Duration) -> Vec<String> {
-    let listings = || products.iter().filter_map(|product| market.listing(product));
-    match channel.name {
-        "ticker" => listings().map(|listing| frame::ticker(Part::Snapshot, listing, true)).collect(),
-        "ticker_batch" => listings().map(|listing| frame::ticker(Part::Snapshot, listing, false)).collect(),
-        "market_trades" => listings()
-            .map(|listing| frame::market_trades(Part::Snapshot, listing, listing.trades_since(0).take(100)))
-            .collect(),
-        "candles" => listings().map(|listing| frame::candles(Part::Snapshot, listing)).collect(),
-        "level2" => listings().map(|listing| frame::level2_snapshot(listing, market.at(at))).collect(),
-        "status" if !products.is_empty() => vec![frame::status(listings())],
-        "user" => vec![frame::USER.to_owned()],
-        "futures_balance_summary" => vec![frame::FUTURES.to_owned()],
-        _ => Vec::new(),
     }
 }

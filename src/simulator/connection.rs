@@ -29,7 +29,7 @@ use tracing::info;
 
 use super::{
     Ending, Observed, Simulator,
-    advanced_trade::{Sends, Session},
+    counterpart::{Sends, Session},
     dice::Dice,
     faults::{Fault, Plan},
     outbox::Outbox,
@@ -55,7 +55,7 @@ pub(super) struct Connection<'a, S> {
     number: u64,
     simulator: &'a Simulator,
     socket: WebSocketStream<Wire<S>>,
-    session: Session,
+    session: Box<dyn Session>,
     plan: Plan,
     outbox: Outbox,
     role: Role,
@@ -103,7 +103,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Connection<'a, S> {
             socket.get_mut().cut(wire);
             fragments = Some(messages);
         }
-        let session = Session::new(sends, simulator.options.seed, plan.holes, Dice::new(plan.dice().next(), 3));
+        let dice = Dice::new(plan.dice().next(), 3);
+        let session = simulator.counterpart.session(sends, simulator.options.seed, plan.holes, dice);
         let born = Instant::now();
         Self {
             number,

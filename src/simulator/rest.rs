@@ -1,6 +1,6 @@
 //! The exchange over REST, on the port of the WebSocket: one request a connection.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, sync::PoisonError, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -21,12 +21,7 @@ use tokio::{
 use tracing::{info, warn};
 
 use super::{
-    Ending, LONGEST_REQUEST, Observed, Simulator,
-    advanced_trade::{
-        Proof, Refusal,
-        api::{self, Call, Resource},
-    },
-    wire::Wire,
+    Ending, LONGEST_REQUEST, Observed, Simulator, counterpart::Facts, gate::Proof, refusal::Refusal, wire::Wire,
 };
 use crate::venue::{self, Listed, Product};
 
@@ -36,7 +31,33 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
 const DELISTED: &str = "REP-USD";
 
 /// What is answered: an HTTP status, and a body that is JSON or the venue's bare words.
-type Answer = (StatusCode, Result<Value, &'static str>);
+pub(super) type Answer = (StatusCode, Result<Value, &'static str>);
+
+/// One REST request, as it came.
+#[derive(Debug)]
+pub struct Call {
+    /// What is asked.
+    pub request: venue::Request,
+    /// Whom, by the `Host` header.
+    pub host: String,
+    /// By whom.
+    pub proof: Proof,
+}
+
+/// What can be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resource {
+    /// The venue's time.
+    Time,
+    /// What the key may do.
+    Permissions,
+    /// What is traded, for everybody.
+    Products,
+    /// The same, for whoever signs.
+    SignedProducts,
+    /// The key's accounts: there are none.
+    Accounts,
+}
 
 impl Simulator {
     /// Answers the one request that a stream was opened for.
@@ -82,34 +103,47 @@ impl Simulator {
     }
 
     fn answer(&self, method: &Method, call: &Call) -> Answer {
-        let Some(resource) = call.resource() else { return (StatusCode::NOT_FOUND, Err("Not Found")) };
-        if *method != Method::GET {
-            return (StatusCode::METHOD_NOT_ALLOWED, Err("Method Not Allowed"));
+        match self.look_up(method, call) {
+            Ok(json) => (StatusCode::OK, Ok(json)),
+            Err(refusal) => {
+                warn!(path = call.request.path, "refused: {refusal}");
+                self.counterpart.refuse_call(&refusal)
+            }
         }
-        if resource.is_private()
-            && let Err(refusal) = self.check_call(call)
-        {
-            warn!(path = call.request.path, "refused: {refusal}");
-            return (StatusCode::UNAUTHORIZED, Err("Unauthorized"));
+    }
+
+    fn look_up(&self, method: &Method, call: &Call) -> Result<Value, Refusal> {
+        let resource = self.counterpart.resource(&call.request.path).ok_or(Refusal::NoSuchResource)?;
+        if *method != Method::GET {
+            return Err(Refusal::NotAGet);
+        }
+        if resource.is_private() {
+            self.check_call(call)?;
         }
         if resource.wants_view() && !self.options.permissions.can_view {
-            return (StatusCode::FORBIDDEN, Ok(api::denied()));
+            return Err(Refusal::MayNotView);
         }
-        let json = match resource {
-            Resource::Time => api::time(Timestamp::try_from(self.options.clock.now()).unwrap_or(Timestamp::UNIX_EPOCH)),
-            Resource::Permissions => api::permissions(self.options.permissions),
-            Resource::Products | Resource::SignedProducts => {
-                api::products(&self.listing.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
-            }
-            Resource::Accounts => api::accounts(),
-        };
-        (StatusCode::OK, Ok(json))
+        let now = Timestamp::try_from(self.options.clock.now()).unwrap_or(Timestamp::UNIX_EPOCH);
+        let listed = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(self.counterpart.tell(resource, &Facts { now, permissions: self.options.permissions, listed: &listed }))
     }
 
     fn check_call(&self, call: &Call) -> Result<(), Refusal> {
         self.check_revoked()?;
-        self.gate().check_proof(&call.proof, call, self.options.clock.unix())?;
+        self.gate().check_call(call, self.options.clock.unix())?;
         if self.options.faults.refuses_rest() { Err(Refusal::Fault) } else { Ok(()) }
+    }
+}
+
+impl Resource {
+    /// Only a signed request is answered.
+    fn is_private(self) -> bool {
+        !matches!(self, Self::Time | Self::Products)
+    }
+
+    /// Answered to a key that may view. What a key may do, it is told whatever that is.
+    fn wants_view(self) -> bool {
+        matches!(self, Self::SignedProducts | Self::Accounts)
     }
 }
 

@@ -232,8 +232,9 @@ pub fn sentence(evidence: &Evidence) -> String {
     let good = matches!(evidence.rest, Some(RestSaid::Took(may)) if may.can_view);
     let mut sentence = first.what.clone();
     if super::is_refusal(&found[..1]) {
-        if sentence.len() + first.mistake.remedy().len() + 2 <= LONGEST {
-            sentence = format!("{sentence}: {}", first.mistake.remedy());
+        let remedy = first.mistake.remedy(evidence.venue);
+        if sentence.len() + remedy.len() + 2 <= LONGEST {
+            sentence = format!("{sentence}: {remedy}");
         }
     } else if !good {
         for other in &found[1..] {

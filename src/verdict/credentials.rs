@@ -1,8 +1,13 @@
 //! Credentials, examined where they lie: nothing is sent.
 
+use zeroize::Zeroizing;
+
 use super::{Finding, Mistake as M};
 use crate::{
-    auth::{Credentials, Mended, Scheme, Secret, Signer, Stamp, key::KeyError},
+    auth::{
+        Credentials, Mended, Scheme, Secret, Signer, Stamp, hmac,
+        key::{KeyError, is_alphanumeric, is_placeholder},
+    },
     venue::Venue,
 };
 
@@ -35,15 +40,22 @@ pub fn of_key_error(error: &KeyError) -> Finding {
 pub fn of_credentials(credentials: &Credentials, venue: &Venue, now: u64) -> Vec<Finding> {
     let (name, mut found) = (credentials.name(), Vec::new());
     match credentials.signer() {
-        Signer::Hmac(secret) if is_exchanges(credentials.key(), secret.expose()) => found.push(Finding::wrong(
-            M::OtherVenuesKey,
-            format!("credentials \"{name}\" have the form of an Exchange key; {} does not know it", venue.name),
-        )),
+        Signer::Hmac(_) if venue.hmac.passphrase => found.extend(with_passphrase(credentials, venue)),
+        Signer::Hmac(secret) if credentials.passphrase().is_some() || is_exchanges(credentials.key(), secret) => {
+            found.push(Finding::wrong(
+                M::OtherVenuesKey,
+                format!("credentials \"{name}\" have the form of an Exchange key; {} does not know it", venue.name),
+            ));
+        }
         Signer::Hmac(_) => found.push(Finding::wrong(
             M::LegacyKey,
             format!(
                 "credentials \"{name}\" are an HMAC key: Coinbase expired those of Advanced Trade in February 2025"
             ),
+        )),
+        Signer::Jwt(_) if !venue.tokens => found.push(Finding::wrong(
+            M::OtherVenuesKey,
+            format!("credentials \"{name}\" are Advanced Trade's, which sign tokens; {} takes none", venue.name),
         )),
         Signer::Jwt(key) => {
             let token = key.token(credentials.key(), None, &Stamp { unix: now, millis: 0, nonce: [0; 16] });
@@ -66,11 +78,60 @@ pub fn of_credentials(credentials: &Credentials, venue: &Venue, now: u64) -> Vec
     found
 }
 
+/// A shared secret where a passphrase belongs to it: which of the three is missing, or is another's.
+fn with_passphrase(credentials: &Credentials, venue: &Venue) -> Vec<Finding> {
+    let Signer::Hmac(secret) = credentials.signer() else { return Vec::new() };
+    let (name, key, secret) = (credentials.name(), credentials.key(), secret.expose());
+    let wrong = |mistake, what: &str| vec![Finding::wrong(mistake, format!("credentials \"{name}\": {what}"))];
+    let fits = venue.fits(credentials);
+    let Some(passphrase) = credentials.passphrase().map(Secret::expose) else {
+        return match fits {
+            _ if is_legacy(key, secret) => {
+                wrong(M::OtherVenuesKey, "they have the form of a legacy Advanced Trade key")
+            }
+            Err(unfit) => wrong(M::Passphrase, &unfit.to_string()),
+            Ok(()) => Vec::new(),
+        };
+    };
+    if passphrase == secret {
+        wrong(M::Swapped, "the secret stands in the passphrase's place too, and would be sent: correct it before")
+    } else if passphrase == key {
+        wrong(M::Swapped, "the key stands in the passphrase's place too")
+    } else if is_whole(passphrase) && !is_whole(secret) {
+        wrong(M::Swapped, "secret and passphrase are swapped: the secret is the one of 88 characters")
+    } else if is_hex(passphrase) && !is_hex(key) {
+        wrong(M::Swapped, "key and passphrase are swapped: the key is the one of 32 hex digits")
+    } else if is_placeholder(passphrase) {
+        wrong(M::Placeholder, "the passphrase is a placeholder that was never filled in")
+    } else if let Err(unfit) = fits {
+        wrong(M::BareBase64, &unfit.to_string())
+    } else if !is_whole(secret) {
+        // Its length is what was seen, and is not documented.
+        let what =
+            format!("credentials \"{name}\": the secret is base64 of other than 64 bytes, which is what was seen");
+        vec![Finding::possible(M::BareBase64, what)]
+    } else {
+        Vec::new()
+    }
+}
+
 /// An Exchange key is 32 hex digits, its secret base64 of 64 bytes.
-fn is_exchanges(key: &str, secret: &str) -> bool {
+fn is_exchanges(key: &str, secret: &hmac::Key) -> bool {
+    is_hex(key) || is_whole(secret.expose())
+}
+
+fn is_hex(key: &str) -> bool {
+    key.len() == 32 && key.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+fn is_whole(secret: &str) -> bool {
     use base64::{Engine, engine::general_purpose::STANDARD};
-    let hex = key.len() == 32 && key.bytes().all(|b| b.is_ascii_hexdigit());
-    hex || STANDARD.decode(secret).is_ok_and(|bytes| bytes.len() == 64)
+    STANDARD.decode(secret).map(Zeroizing::new).is_ok_and(|bytes| bytes.len() == 64)
+}
+
+/// A legacy Advanced Trade key is 16 letters and digits, its secret 32.
+fn is_legacy(key: &str, secret: &str) -> bool {
+    is_alphanumeric(key, 16) && is_alphanumeric(secret, 32)
 }
 
 /// A key file that binds its key to addresses (`allowedIps`).

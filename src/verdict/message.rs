@@ -1,16 +1,19 @@
 //! A pasted message, taken apart against the configured secret: which field is wrong, and how.
 
-use serde_json::{Map, Value};
+mod advanced_trade;
+mod exchange;
+mod headers;
+
+use serde_json::Value;
 
 use super::{
-    Certainty, Finding, Mistake as M, of_channel, of_product,
-    paste::{self, Asked, NotAMessage, Pasted, plain},
+    Certainty, Finding, Mistake as M,
+    paste::{self, NotAMessage, Pasted, plain},
     recipe::{self, Maker},
-    token::{self, For},
 };
 use crate::{
-    auth::{Credentials, Signer, key},
-    venue::{Product, Venue},
+    auth::{Credentials, Secret, Signer, key},
+    venue::{Encoding, Venue},
 };
 
 /// A time above this is in milliseconds: as seconds it lies in the year 5138.
@@ -32,8 +35,9 @@ pub fn message(
 ) -> Result<Vec<Finding>, NotAMessage> {
     let examination = Examination { venue, credentials, now };
     let mut found = match paste::read(text)? {
-        Pasted::Subscribe(message) => examination.subscribe(&message),
-        Pasted::Headers(headers, asked) => examination.headers(&headers, asked.as_ref()),
+        Pasted::Subscribe(message) if recipe::signs_path(venue) => exchange::subscribe(&examination, &message),
+        Pasted::Subscribe(message) => advanced_trade::subscribe(&examination, &message),
+        Pasted::Headers(headers, asked) => headers::examine(&examination, &headers, asked.as_ref()),
     };
     // What was pasted is always old: that is worth a word where nothing else explains.
     let explained = found.iter().any(|finding| finding.certainty != Certainty::Noted);
@@ -60,105 +64,19 @@ struct Given {
     signature: String,
 }
 
-impl Examination<'_> {
-    fn subscribe(&self, message: &Map<String, Value>) -> Vec<Finding> {
-        let mut found = Vec::new();
-        let has = |name: &str| message.contains_key(name);
-        if has("passphrase") || (has("key") && has("signature")) {
-            let what =
-                "there is a `passphrase` or a `key`, which are the Exchange's fields: Advanced Trade has api_key";
-            found.push(Finding::wrong(M::OtherVenuesKey, what));
+impl Given {
+    fn note_number(&self, found: &mut Vec<Finding>) {
+        if self.timestamp.as_ref().is_some_and(Value::is_number) {
+            let what = "the timestamp is sent as a number: the documentation has a text, \"1660838876\"";
+            found.push(Finding::noted(M::TimestampDiffers, what));
         }
-        if has("channels") {
-            found.push(Finding::wrong(
-                M::ChannelsPlural,
-                "`channels` is the Exchange's: write one `channel`, as a text",
-            ));
-        } else if !message.get("channel").is_some_and(Value::is_string) {
-            found.push(Finding::wrong(M::ChannelsPlural, "there is no `channel` that is a text"));
-        }
-        let channel =
-            message.get("channel").and_then(Value::as_str).or_else(|| message.get("channels")?.get(0)?.as_str());
-        let channel = channel.unwrap_or_default();
-        if !channel.is_empty() {
-            found.extend(of_channel(self.venue, channel));
-        }
-        if !has("type") {
-            found.push(Finding::wrong(M::ChannelsPlural, "there is no `type`: it must be \"subscribe\""));
-        }
-        if has("product_id") || message.get("product_ids").is_some_and(|ids| !ids.is_array()) {
-            let what = "products are sent as a list, \"product_ids\": [\"BTC-USD\"]";
-            found.push(Finding::wrong(M::ProductSpelling, what));
-        }
-        if message.keys().any(|name| name.to_lowercase().starts_with("cb-access-")) {
-            let what = "there are REST's headers in the message: a WebSocket takes api_key, timestamp and signature";
-            found.push(Finding::wrong(M::OtherRecipe, what));
-        }
-        let products: Vec<_> =
-            message.get("product_ids").and_then(Value::as_array).into_iter().flatten().map(plain).collect();
-        found.extend(products.iter().filter_map(|id| Product::parse(id).err()).map(|misspelt| of_product(&misspelt)));
-        let token = message.get("jwt").map(plain);
-        let signature = message.get("signature").map(plain);
-        if let Some(token) = &token {
-            found.extend(token::examine(token, &For::WebSocket, self.venue, self.credentials, self.now));
-        }
-        if token.is_some() && (signature.is_some() || has("api_key")) {
-            found.push(Finding::wrong(
-                M::BadToken,
-                "there is a jwt, and a signature or an api_key as well: send one of them",
-            ));
-        } else if let Some(signature) = signature {
-            let key = message.get("api_key").or_else(|| message.get("key")).map(plain);
-            let given = Given { key, timestamp: message.get("timestamp").cloned(), signature };
-            if given.timestamp.as_ref().is_some_and(Value::is_number) {
-                let what = "the timestamp is sent as a number: the documentation has a text, \"1660838876\"";
-                found.push(Finding::noted(M::TimestampDiffers, what));
-            }
-            self.signature(&given, || recipe::of_subscribe(self.venue, channel, &products), &mut found);
-        } else if token.is_none() && self.venue.channel(channel).is_some_and(|channel| channel.private) {
-            found.push(Finding::wrong(
-                M::PrivateChannel,
-                format!("{channel} is private, and the message is not signed"),
-            ));
-        }
-        found
     }
+}
 
-    fn headers(&self, headers: &[(String, String)], asked: Option<&Asked>) -> Vec<Finding> {
-        let mut found = Vec::new();
-        let of = |name: &str| headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.clone());
-        if of("cb-access-passphrase").is_some() {
-            let what = "there is a CB-ACCESS-PASSPHRASE, which is the Exchange's: Advanced Trade has none";
-            found.push(Finding::wrong(M::OtherVenuesKey, what));
-        }
-        let signature = of("cb-access-sign").or_else(|| of("cb-access-signature"));
-        if let Some(authorization) = of("authorization") {
-            // HTTP's schemes are the same in any case of their letters.
-            let bearer = authorization.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer"));
-            let token = bearer.map(|(_, token)| token);
-            if token.is_none() {
-                found.push(Finding::wrong(M::BadToken, "Authorization must be the word Bearer, a blank and the token"));
-            }
-            let token = token.unwrap_or(&authorization).trim();
-            found.extend(token::examine(token, &For::Request(asked), self.venue, self.credentials, self.now));
-        } else if let Some(signature) = signature {
-            let timestamp = of("cb-access-timestamp").map(Value::String);
-            let given = Given { key: of("cb-access-key"), timestamp, signature };
-            match asked {
-                Some(asked) => self.signature(&given, || recipe::of_request(self.venue, asked), &mut found),
-                None => {
-                    self.signature(&given, Vec::new, &mut found);
-                    let what = "what was signed is not known: paste the request's first line too (GET /api/v3/brokerage/accounts)";
-                    found.push(Finding::noted(M::Prehash, what));
-                }
-            }
-        } else {
-            found.push(Finding::wrong(
-                M::Prehash,
-                "there is no CB-ACCESS-SIGN and no Authorization: the request is not signed",
-            ));
-        }
-        found
+impl Examination<'_> {
+    /// Key and passphrase, where both are known.
+    fn own(&self) -> Option<(&str, &str)> {
+        self.credentials.and_then(|own| Some((own.key(), own.passphrase()?.expose())))
     }
 
     fn signature(
@@ -170,7 +88,11 @@ impl Examination<'_> {
         let hmac = match self.credentials.map(|credentials| (credentials, credentials.signer())) {
             Some((credentials, Signer::Hmac(key))) => Some((credentials.key(), key.expose())),
             Some((_, Signer::Jwt(_))) => {
-                let what = "this is signed with an HMAC key, and the configured key is a CDP key, which signs a jwt";
+                let what = if self.venue.tokens {
+                    "this is signed with an HMAC key, and the configured key is a CDP key, which signs a jwt"
+                } else {
+                    "this is signed with an HMAC key, and the configured key is Advanced Trade's, which signs tokens"
+                };
                 found.push(Finding::wrong(M::OtherVenuesKey, what));
                 None
             }
@@ -184,6 +106,9 @@ impl Examination<'_> {
                 let what =
                     format!("the secret is sent as the key, for everybody to read: make a new one; the key is {key}");
                 found.push(Finding::wrong(M::Swapped, what));
+            }
+            (Some(sent), Some(_)) if self.own().is_some_and(|(_, passphrase)| sent == passphrase) => {
+                found.push(Finding::wrong(M::Swapped, "the passphrase is sent as the key"));
             }
             (Some(sent), _) if key::is_placeholder(sent) => {
                 found.push(Finding::wrong(
@@ -201,10 +126,13 @@ impl Examination<'_> {
         }
         let timestamp = given.timestamp.as_ref().map(plain).unwrap_or_default();
         self.time(&timestamp, found);
-        let Some(way) = recipe::decoded(&given.signature) else {
+        let Some(way) = recipe::decoded(&given.signature, self.venue.hmac.encoding) else {
             let length = given.signature.chars().count();
-            let what =
-                format!("the signature is no HMAC-SHA256: {length} characters, and not 64 lower-case hex digits");
+            let wanted = match self.venue.hmac.encoding {
+                Encoding::Hex => "64 lower-case hex digits",
+                Encoding::Base64 => "the 44 of base64",
+            };
+            let what = format!("the signature is no HMAC-SHA256: {length} characters, and not {wanted}");
             found.push(Finding::wrong(M::Encoding, what));
             return;
         };
@@ -213,7 +141,9 @@ impl Examination<'_> {
             found.extend(way.slips());
             return;
         };
-        match recipe::of(&given.signature, &Maker { key, secret, timestamp: &timestamp }, &contents) {
+        let passphrase = self.own().map(|(_, passphrase)| passphrase);
+        let maker = Maker { key, secret, passphrase, timestamp: &timestamp, hmac: self.venue.hmac };
+        match recipe::of(&given.signature, &maker, &contents) {
             Some(slips) => found.extend(slips),
             None => {
                 found.extend(way.slips());
@@ -227,6 +157,31 @@ impl Examination<'_> {
         }
     }
 
+    /// What travels beside the signature, where the venue wants it. It is compared, and not shown.
+    fn passphrase(&self, sent: Option<&str>, found: &mut Vec<Finding>) {
+        if !self.venue.hmac.passphrase {
+            return;
+        }
+        let mut wrong = |mistake, what: &str| found.push(Finding::wrong(mistake, what));
+        let Some(sent) = sent.filter(|sent| !sent.is_empty()) else {
+            return wrong(M::Passphrase, "the passphrase is missing beside the signature");
+        };
+        let Some(credentials) = self.credentials else { return };
+        let own = credentials.passphrase().map(Secret::expose);
+        match credentials.signer() {
+            _ if own == Some(sent) => {}
+            Signer::Hmac(secret) if secret.expose() == sent => {
+                wrong(M::Swapped, "the secret is sent as the passphrase, for everybody to read: make another key");
+            }
+            _ if sent == credentials.key() => wrong(M::Passphrase, "the key is sent as the passphrase"),
+            _ if own.is_some_and(|own| own.trim() == sent.trim()) => {
+                wrong(M::StrayWhiteSpace, "the passphrase differs from the configured one in white space around it");
+            }
+            _ if own.is_some() => wrong(M::Passphrase, "the passphrase is not the configured one"),
+            _ => {}
+        }
+    }
+
     fn time(&self, timestamp: &str, found: &mut Vec<Finding>) {
         let mut wrong = |mistake, what: String| found.push(Finding::wrong(mistake, what));
         if timestamp.is_empty() {
@@ -237,7 +192,7 @@ impl Examination<'_> {
         let Some(seconds) = whole.filter(|_| timestamp.parse::<f64>().is_ok()) else {
             return wrong(M::TimestampDiffers, "the timestamp is no number of seconds since 1970".to_owned());
         };
-        if timestamp.contains('.') {
+        if timestamp.contains('.') && !self.venue.hmac.decimals {
             wrong(M::Decimals, format!("the timestamp, {timestamp}, has decimals: it must be whole seconds"));
         }
         if seconds > MILLIS {

@@ -1,6 +1,12 @@
-//! The ways in which signing goes wrong: one table, that everything which judges credentials points into.
+//! The ways in which signing goes wrong: one table, that everything which judges credentials points into. Its words are
+//! Advanced Trade's; where another venue is otherwise, so is its row, in a file of the venue's own.
 
-/// One way in which signing goes wrong; the last is none, and is refused all the same. The order is the table's.
+mod exchange;
+
+use crate::venue::{self, Venue};
+
+/// One way in which signing goes wrong; one is none, and is refused all the same. The order is the table's: what is new
+/// stands last, for people quote the numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "each is described by its row of the table: title, why and remedy")]
 pub enum Mistake {
@@ -40,6 +46,9 @@ pub enum Mistake {
     Placeholder,
     Url,
     Passing,
+    Passphrase,
+    TooSlow,
+    TooLong,
 }
 
 use Mistake as M;
@@ -56,7 +65,7 @@ const fn row(mistake: Mistake, title: &'static str, why: &'static str, remedy: &
 }
 
 #[rustfmt::skip]
-const TABLE: [Row; 36] = [
+const TABLE: [Row; 39] = [
     row(M::Swapped, "key and secret are swapped, or are not a pair",
         "the venue looks for a key of that name and has none",
         "put the key's name (organizations/…/apiKeys/…) under key, and the private key under secret"),
@@ -165,7 +174,19 @@ const TABLE: [Row; 36] = [
     row(M::Passing, "no mistake: a refusal of the venue's that passes",
         "its edge was seen to refuse good tokens for seconds to minutes (coinbase-advanced-py#19, #132)",
         "ask again with a new token, more slowly each time; tickerd does so by itself"),
+    row(M::Passphrase, "the passphrase is missing, or is not the key's",
+        "whoever made the key chose it then, and the venue compares it with each signature",
+        "use that one, beside key and secret; where it is lost, make another key"),
+    row(M::TooSlow, "read too slowly",
+        "the venue cuts whoever takes its messages more slowly than it sends them",
+        "look for what holds the reader up (a full disk, a stalled pipe, a narrow line), or ask for fewer channels and products"),
+    row(M::TooLong, "a message that is longer than the venue reads",
+        "it drops what is too long, and the connection with it",
+        "spread the products over several messages"),
 ];
+
+/// What is otherwise at a venue than the table says.
+const OTHERWISE: &[(&Venue, &[Row])] = &[(&venue::exchange::EXCHANGE, exchange::ROWS)];
 
 const fn all() -> [Mistake; TABLE.len()] {
     let mut all = [M::Swapped; TABLE.len()];
@@ -189,24 +210,25 @@ impl Mistake {
 
     /// What it is, in one short line.
     #[must_use]
-    pub fn title(self) -> &'static str {
-        self.entry().title
+    pub fn title(self, venue: &Venue) -> &'static str {
+        self.entry(venue).title
     }
 
     /// Why the venue refuses it.
     #[must_use]
-    pub fn why(self) -> &'static str {
-        self.entry().why
+    pub fn why(self, venue: &Venue) -> &'static str {
+        self.entry(venue).why
     }
 
-    /// What to do.
+    /// What to do at the venue.
     #[must_use]
-    pub fn remedy(self) -> &'static str {
-        self.entry().remedy
+    pub fn remedy(self, venue: &Venue) -> &'static str {
+        self.entry(venue).remedy
     }
 
-    fn entry(self) -> &'static Row {
-        &TABLE[self as usize]
+    fn entry(self, venue: &Venue) -> &'static Row {
+        let own = OTHERWISE.iter().filter(|(other, _)| other.name == venue.name).flat_map(|(_, rows)| *rows);
+        own.into_iter().find(|row| row.mistake == self).unwrap_or(&TABLE[self as usize])
     }
 }
 
@@ -218,10 +240,34 @@ mod tests {
     fn each_mistake_stands_in_its_own_row() {
         for (place, mistake) in Mistake::ALL.into_iter().enumerate() {
             assert_eq!(mistake as usize, place, "{mistake:?}");
-            for text in [mistake.title(), mistake.why(), mistake.remedy()] {
-                assert!(!text.is_empty() && !text.ends_with('.') && !text.contains('\n'), "{text}");
+            for venue in venue::ALL {
+                for text in [mistake.title(venue), mistake.why(venue), mistake.remedy(venue)] {
+                    assert!(!text.is_empty() && !text.ends_with('.') && !text.contains('\n'), "{text}");
+                }
             }
         }
-        assert_eq!((M::Swapped.row(), M::Url.row(), M::Passing.row()), (1, 35, 36));
+        let numbers = [M::Swapped, M::Url, M::Passing, M::Passphrase, M::TooSlow, M::TooLong].map(M::row);
+        assert_eq!(numbers, [1, 35, 36, 37, 38, 39]);
+    }
+
+    #[test]
+    fn nobody_is_told_what_is_right_elsewhere() {
+        for mistake in Mistake::ALL {
+            let words =
+                [Mistake::title, Mistake::why, Mistake::remedy].map(|of| of(mistake, &venue::exchange::EXCHANGE));
+            for elsewhere in ["CDP", "lower-case hex", "jwt", "advanced-trade", "organizations/", "-----BEGIN"] {
+                assert!(!words.iter().any(|words| words.contains(elsewhere)), "{mistake:?}: {words:?}");
+            }
+        }
+        for (venue, rows) in OTHERWISE {
+            for (at, row) in rows.iter().enumerate() {
+                assert!(
+                    rows[..at].iter().all(|other| other.mistake < row.mistake),
+                    "{}: {:?}",
+                    venue.name,
+                    row.mistake
+                );
+            }
+        }
     }
 }

@@ -30,7 +30,7 @@ impl fmt::Display for NotAMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
             "this is no message: paste the subscribe as JSON, or the headers of a REST request, one a line, under its \
-             first line (GET /api/v3/brokerage/accounts), or the whole curl command",
+             first line (GET /…), or the whole curl command",
         )
     }
 }

@@ -1,11 +1,14 @@
 //! Names that the venue would not know: products, channels, addresses.
 
 use super::{Finding, Mistake as M};
-use crate::venue::{self, Misspelt, Venue};
+use crate::venue::{self, Misspelt, Venue, exchange::EXCHANGE};
 
 /// `futures_balance_summary` has 23 letters, and no product as many. What is longer is not shown: a secret, a signature or a
 /// token may stand in the wrong field.
 const LONGEST: usize = 24;
+
+/// Where the Exchange also answers, under Europe's rules (its changelog of 2025-12-11).
+const EUROPEAN: &str = ".dma.prime.coinbase.com";
 
 /// A product that no venue spells so.
 #[must_use]
@@ -23,7 +26,9 @@ pub fn of_channel(venue: &Venue, given: &str) -> Option<Finding> {
     if venue.channel(given).is_some() {
         return None;
     }
-    if let Some(other) = venue::ALL.iter().find(|other| other.channel(given).is_some()) {
+    // What another venue has by that name is something else, where this one's people know what is meant.
+    let elsewhere = venue::ALL.iter().find(|other| other.channel(given).is_some());
+    if let (None, Some(other)) = (venue.channel_meant(given), elsewhere) {
         let what = format!("{} has no channel {given:?}, but {} ({}) has", venue.name, other.name, other.url);
         return Some(Finding::wrong(M::PrivateChannel, what));
     }
@@ -43,8 +48,8 @@ pub fn of_url(text: &str, venue: &Venue) -> Option<Finding> {
         return wrong(format!("the address has no scheme: {} is {}'s", venue.url, venue.name));
     };
     let host = rest.split(['/', '?', ':']).next().unwrap_or_default().to_lowercase();
-    let host_of = |url: &'static str| url.split_once("://").map_or(url, |(_, host)| host);
-    if host == host_of(venue.rest.url) {
+    let is_at = |url: &str| url.split_once("://").is_some_and(|(_, own)| own == host);
+    if is_at(venue.rest.url) || venue.endpoints.iter().any(|endpoint| is_at(endpoint.rest)) {
         return wrong(format!("{host} is the REST interface: {} is {}'s WebSocket", venue.url, venue.name));
     }
     if !matches!(scheme, "ws" | "wss") {
@@ -53,16 +58,18 @@ pub fn of_url(text: &str, venue: &Venue) -> Option<Finding> {
     if host.is_empty() {
         return wrong("the address names no host".to_owned());
     }
-    if let Some(other) = venue::ALL.iter().find(|other| other.name != venue.name && host == host_of(other.url)) {
+    let has = |venue: &Venue| is_at(venue.url) || venue.endpoints.iter().any(|endpoint| is_at(endpoint.url));
+    if let Some(other) = venue::ALL.iter().find(|other| other.name != venue.name && has(other)) {
         let what = format!("{host} is {}'s, and the channels are {}'s ({})", other.name, venue.name, venue.url);
-        return Some(Finding::wrong(M::PrivateChannel, what));
+        // One exchange with two hosts has its channels spread over them; another exchange has none of them.
+        let mistake = if other.rest.url == venue.rest.url { M::PrivateChannel } else { M::Url };
+        return Some(Finding::wrong(mistake, what));
     }
-    // Those of other interfaces, which take other messages and other keys.
-    let own = host == host_of(venue.url) || venue.endpoints.iter().any(|endpoint| host == host_of(endpoint.url));
-    if host.ends_with(".coinbase.com") && !own {
+    // Those of exchanges that take other messages and other keys, or that are gone.
+    if host.ends_with(".coinbase.com") && !has(venue) && !(venue.name == EXCHANGE.name && host.ends_with(EUROPEAN)) {
         return wrong(format!("{host} is not {}'s: that is {}", venue.name, venue.url));
     }
-    if scheme == "ws" && own {
+    if scheme == "ws" && has(venue) {
         return wrong(format!("the venue takes TLS alone: {}", venue.url));
     }
     None

@@ -187,7 +187,7 @@ fn what_is_no_message_is_said_to_be_none() {
 
 #[test]
 fn every_mistake_has_its_own_title() {
-    let titles: std::collections::BTreeSet<_> = Mistake::ALL.iter().map(|mistake| mistake.title()).collect();
+    let titles: std::collections::BTreeSet<_> = Mistake::ALL.iter().map(|mistake| mistake.title(venue())).collect();
     assert_eq!(titles.len(), Mistake::ALL.len());
 }
 

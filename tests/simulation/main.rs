@@ -1,5 +1,6 @@
 //! Hours of trouble in simulated time: what the socket delivered is in the output, in order, once.
 
+mod exchange;
 mod refusals;
 mod stage;
 
@@ -183,7 +184,7 @@ async fn a_flood_starves_nothing() {
 }
 
 /// Every kind of ending there is, two hundred times, under a clock that runs, jumps ahead and steps back.
-async fn two_hundred_reconnects(credentials: Arc<tickerd::auth::Credentials>) -> Vec<(String, u64, SystemTime)> {
+async fn two_hundred_reconnects(mut plot: Plot) -> Vec<(String, Duration, SystemTime)> {
     let kinds = [
         "close:1000@n4",
         "close:1001@n6",
@@ -209,7 +210,6 @@ async fn two_hundred_reconnects(credentials: Arc<tickerd::auth::Credentials>) ->
             list.push(format!("conn{conn}:reset@n12"));
         }
     }
-    let mut plot = Plot::new(&["ticker_batch"], Some(credentials));
     plot.exchange.faults = Faults::parse(&list).expect("known faults");
     let begun = tokio::time::Instant::now();
     let clock = Clock::told(move || {
@@ -245,22 +245,24 @@ async fn two_hundred_reconnects(credentials: Arc<tickerd::auth::Credentials>) ->
     seen.subscribes.iter().map(|(_, text, at, _)| signature(text, *at)).collect()
 }
 
-/// The signature or token, the second it was stamped, and when it came.
-fn signature(text: &str, at: SystemTime) -> (String, u64, SystemTime) {
+/// The signature or token, when it was stamped, and when it came.
+fn signature(text: &str, at: SystemTime) -> (String, Duration, SystemTime) {
     let message: Value = serde_json::from_str(text).expect("JSON");
     if let Some(token) = message["jwt"].as_str() {
         let claims = Claims::read(token).expect("a token");
-        return (token.to_owned(), claims.nbf + 5, at);
+        return (token.to_owned(), Duration::from_secs(claims.nbf + 5), at);
     }
     let stamp = message["timestamp"].as_str().expect("a string (coinbase-pro-node#377)");
-    (message["signature"].as_str().expect("a signature").to_owned(), stamp.parse().expect("seconds"), at)
+    let stamp = Duration::from_secs_f64(stamp.parse().expect("seconds"));
+    (message["signature"].as_str().expect("a signature").to_owned(), stamp, at)
 }
 
-fn assert_fresh_and_unique(signatures: Vec<(String, u64, SystemTime)>) {
+fn assert_fresh_and_unique(signatures: Vec<(String, Duration, SystemTime)>) {
     let mut used = HashSet::new();
     assert!(signatures.len() >= 300, "{}", signatures.len());
     for (signature, stamp, at) in signatures {
-        let age = at.duration_since(UNIX_EPOCH + Duration::from_secs(stamp)).expect("no stamp of the future");
+        // What is a fraction is rounded when it is read.
+        let age = (at + Duration::from_millis(1)).duration_since(UNIX_EPOCH + stamp).expect("no stamp of the future");
         assert!(age < Duration::from_secs(2), "signed {age:?} before it came");
         assert!(used.insert(signature), "a signature was used twice");
     }
@@ -270,13 +272,13 @@ fn assert_fresh_and_unique(signatures: Vec<(String, u64, SystemTime)>) {
 /// after an unlucky reconnect.
 #[tokio::test(start_paused = true)]
 async fn two_hundred_reconnects_each_sign_afresh_with_a_cdp_key() {
-    assert_fresh_and_unique(two_hundred_reconnects(cdp_key()).await);
+    assert_fresh_and_unique(two_hundred_reconnects(Plot::new(&["ticker_batch"], Some(cdp_key()))).await);
 }
 
 /// The venue's own Exchange sample signs once, outside of its reconnect loop: after 30 s every reconnect is refused.
 #[tokio::test(start_paused = true)]
 async fn two_hundred_reconnects_each_sign_afresh_with_an_hmac_key() {
-    assert_fresh_and_unique(two_hundred_reconnects(hmac_key()).await);
+    assert_fresh_and_unique(two_hundred_reconnects(Plot::new(&["ticker_batch"], Some(hmac_key()))).await);
 }
 
 /// `coinbase-advanced-py#63`: after a clean close the vendor's client never came back. hftbacktest took the end of a stream

@@ -15,7 +15,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use tickerd::{
-    auth::{Credentials, Scheme, Secret},
+    auth::{Credentials, KeyFile, Scheme, Secret},
     clock::Clock,
     config::Feed,
     desk::Desk,
@@ -31,7 +31,7 @@ use tickerd::{
     shutdown::Stop,
     simulator::{Observed, Options, Simulator},
     status::Board,
-    venue::{Listed, Selection, advanced_trade::MARKET},
+    venue::{Listed, Selection, Venue, advanced_trade::MARKET},
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf},
@@ -42,6 +42,9 @@ pub const QUEUE: u64 = 4 * 1024 * 1024;
 
 /// Where the exchange is asked by REST: credentials go unencrypted to loopback alone.
 const REST: &str = "http://127.0.0.1";
+
+const STAGE: &str = "ws://stage";
+const DIRECT: &str = "ws://direct";
 
 /// 2026-11-24T17:00:00Z.
 pub fn start() -> SystemTime {
@@ -61,6 +64,16 @@ pub fn cdp_key() -> Arc<Credentials> {
 pub fn hmac_key() -> Arc<Credentials> {
     let secret = Secret::new("M4009eFnOoPwhNoMwJlsAHgIgleGVFPl".to_owned());
     Arc::new(Credentials::new("main", Scheme::Hmac, "AbCdEfGh12345678", &secret).expect("a good key"))
+}
+
+/// A key of Coinbase Exchange, of dummy text.
+pub fn exchange_key() -> Arc<Credentials> {
+    let secret = Secret::new(STANDARD.encode("0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"));
+    let file = KeyFile {
+        passphrase: Some(Secret::new("a phrase".to_owned())),
+        ..KeyFile::of_halves("0123456789abcdef0123456789abcdef", secret)
+    };
+    Arc::new(file.credentials("main").expect("a good key"))
 }
 
 /// What the exchange saw and what the socket delivered, by the exchange's count of connections.
@@ -100,6 +113,7 @@ pub struct Play {
 
 /// What is played.
 pub struct Plot {
+    pub venue: &'static Venue,
     pub channels: Vec<&'static str>,
     /// As the configuration would say it.
     pub products: Vec<&'static str>,
@@ -116,6 +130,10 @@ pub struct Plot {
     pub down_for: Duration,
     /// ...and REST answers for so long only.
     pub rest_for: Duration,
+    /// Its first address answers after so long only, and the stage is its failover.
+    pub direct_after: Option<Duration>,
+    /// What paces subscribes and connects, with other plays of the process.
+    pub paces: [Arc<Pace>; 2],
 }
 
 impl Plot {
@@ -127,6 +145,7 @@ impl Plot {
             ..Options::new(clock.clone())
         };
         Self {
+            venue: &MARKET,
             channels: channels.to_vec(),
             products: vec!["BTC-USD", "ETH-USD"],
             credentials,
@@ -138,7 +157,15 @@ impl Plot {
             inquire: false,
             down_for: Duration::ZERO,
             rest_for: Duration::MAX,
+            direct_after: None,
+            paces: <[Arc<Pace>; 2]>::default(),
         }
+    }
+
+    pub fn at(venue: &'static Venue, channels: &[&'static str], credentials: Option<Arc<Credentials>>) -> Self {
+        let mut plot = Self { venue, ..Self::new(channels, credentials) };
+        plot.exchange.venue = venue;
+        plot
     }
 
     pub fn play(mut self) -> Play {
@@ -157,12 +184,12 @@ impl Plot {
         }
         let feed = Feed {
             name: "play".into(),
-            venue: &MARKET,
-            url: "ws://stage".into(),
+            venue: self.venue,
+            url: if self.direct_after.is_some() { DIRECT } else { STAGE }.into(),
             rest: REST.into(),
-            failover: None,
-            accounts: Vec::new(),
-            channels: self.channels.iter().map(|name| MARKET.channel(name).expect("a channel")).collect(),
+            failover: self.direct_after.map(|_| STAGE.into()),
+            accounts: vec!["7d0f7d8e-dd34-4d9c-a846-06f431c381ba".into()],
+            channels: self.channels.iter().map(|name| self.venue.channel(name).expect("a channel")).collect(),
             products,
             credentials: self.credentials,
             if_refused: self.if_refused,
@@ -175,13 +202,14 @@ impl Plot {
             begun: tokio::time::Instant::now(),
             down_for: self.down_for,
             rest_for: self.rest_for,
+            direct_after: self.direct_after,
         });
         let recorder = Recorder::new(queue.clone(), 0, Some(0));
         let (list, mut lists) = watch::channel(List::Awaited);
         if self.inquire {
             let client = Client::new(dial.clone(), self.clock.clone(), random.clone());
             let mut inquiry =
-                Inquiry::new(client, MARKET.rest, REST, self.clock.clone(), random.clone(), board.clone());
+                Inquiry::new(client, self.venue.rest, REST, self.clock.clone(), random.clone(), board.clone());
             lists = inquiry.add(run.aside("play"), recorder.clone(), desk.as_ref(), !feed.products.is_fixed());
             tokio::spawn(inquiry.keep(stopping.clone()));
         }
@@ -190,8 +218,8 @@ impl Plot {
             desk,
             dial,
             recorder,
-            connects: Arc::<Pace>::default(),
-            subscribes: Arc::<Pace>::default(),
+            connects: self.paces[0].clone(),
+            subscribes: self.paces[1].clone(),
             clock: self.clock,
             random,
             run: run.clone(),
@@ -260,13 +288,16 @@ struct Pipes {
     begun: tokio::time::Instant,
     down_for: Duration,
     rest_for: Duration,
+    direct_after: Option<Duration>,
 }
 
 impl Dial for Pipes {
     fn open<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<Opened, DialError>> {
         Box::pin(async move {
             let passed = self.begun.elapsed();
-            if passed < self.down_for || (url.starts_with("http") && passed >= self.rest_for) {
+            let no_rest = url.starts_with("http") && passed >= self.rest_for;
+            let no_direct = url == DIRECT && self.direct_after.is_some_and(|after| passed < after);
+            if passed < self.down_for || no_rest || no_direct {
                 return Err(DialError::Connect("stage".into(), io::ErrorKind::ConnectionRefused.into()));
             }
             let (ours, theirs) = tokio::io::duplex(self.pipe);

@@ -120,7 +120,7 @@ impl<'a> Examination<'a> {
         let schemes = self.desks.iter().map(|desk| Some(SchemeUsed::of(desk.credentials())));
         let judged = schemes.filter_map(|scheme| verdict::of_clock(offset, scheme));
         let worst = judged.min_by_key(|finding| finding.certainty as u8).or_else(|| verdict::of_clock(offset, None));
-        report.found(subject, what, worst.into_iter().collect());
+        report.found(subject, what, feed.venue, worst.into_iter().collect());
     }
 
     /// What REST says of a key, at the address of the first feed that uses it.
@@ -138,7 +138,9 @@ impl<'a> Examination<'a> {
         let subject = format!("key {}", credentials.name());
         let causes = || verdict::causes(&desk.evidence(feed.venue, None, Reason::Credentials, true));
         match &said {
-            RestSaid::Took(permissions) if !permissions.can_view => report.found(subject, "may not view", causes()),
+            RestSaid::Took(permissions) if !permissions.can_view => {
+                report.found(subject, "may not view", feed.venue, causes())
+            }
             RestSaid::Took(permissions) => {
                 let (mut outcome, mut what) = may(*permissions);
                 if let Err(error) = self.client.proof(feed.venue.rest, &feed.rest, desk).await {
@@ -156,7 +158,8 @@ impl<'a> Examination<'a> {
                 report.add(subject, Outcome::Doubtful, what);
             }
             RestSaid::Unauthorized(_) | RestSaid::Forbidden(_) => {
-                report.add_because(subject, Outcome::Ill, format!("{} refuses it: {said}", feed.rest), causes());
+                let what = format!("{} refuses it: {said}", feed.rest);
+                report.add_because(subject, Outcome::Ill, what, feed.venue, causes());
             }
         }
     }
@@ -191,7 +194,7 @@ impl<'a> Examination<'a> {
                 Answer::Taken(left_out) => {
                     for product in left_out {
                         let what = format!("{name} of {product}: left out of the venue's answer, without a word");
-                        report.found(&*subject, what, vec![verdict::of_left_out(&product)]);
+                        report.found(&*subject, what, feed.venue, vec![verdict::of_left_out(&product)]);
                     }
                     taken.push(name);
                 }
@@ -235,7 +238,7 @@ impl<'a> Examination<'a> {
             what.push_str("; without a signature it is taken");
             findings.retain(|finding| finding.mistake != Mistake::ChannelName);
         }
-        report.add_because(format!("feed {}", feed.name), Outcome::Ill, what, findings);
+        report.add_because(format!("feed {}", feed.name), Outcome::Ill, what, feed.venue, findings);
     }
 
     /// Asks; a refusal counts when it stands against a second signature.

@@ -9,7 +9,7 @@ use crate::{
     command::no_credentials,
     config::{self, ChoiceError, Chosen, Config, ConfigError, Feed, Flags, HMAC_EXPIRED, Origin, Surroundings},
     exit::{Failure, Status},
-    verdict,
+    venue, verdict,
 };
 
 /// Feeds, and the credentials that they sign with.
@@ -62,7 +62,8 @@ pub(super) fn admit(
         Ok(chosen) => chosen,
         Err(ChoiceError::Config(error)) => return wrong(error, report),
         Err(ChoiceError::Key(from, error)) => {
-            report.found("credentials", format!("from {from}: {error}"), vec![verdict::of_key_error(&error)]);
+            let what = format!("from {from}: {error}");
+            report.found("credentials", what, venue::ALL[0], vec![verdict::of_key_error(&error)]);
             return Ok(Admission::Wrong);
         }
         Err(ChoiceError::Nothing(_)) if configured.is_some() || typed.message.is_some() => {
@@ -81,7 +82,7 @@ fn wrong(error: ConfigError, report: &mut Report) -> Result<Admission, Failure> 
     let ConfigError::Wrong(problems) = error else { return Err(Failure::new(Status::Config, error)) };
     for problem in &problems {
         match problem.finding() {
-            Some(finding) => report.found("configuration", problem.to_string(), vec![finding]),
+            Some(finding) => report.found("configuration", problem.to_string(), venue::ALL[0], vec![finding]),
             None => report.add("configuration", Outcome::Unknown, problem.to_string()),
         }
     }

@@ -4,7 +4,10 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use crate::verdict::{self, Certainty, Finding, Mistake};
+use crate::{
+    venue::Venue,
+    verdict::{self, Certainty, Finding, Mistake},
+};
 
 /// Checks in the order in which they were made.
 #[derive(Default)]
@@ -20,7 +23,13 @@ struct Check {
     /// In a few words, with the figures.
     detail: String,
     /// What may be behind it, likeliest first.
-    findings: Vec<Finding>,
+    reasons: Vec<Reason>,
+}
+
+/// A finding, and the venue in whose words it is explained.
+struct Reason {
+    finding: Finding,
+    venue: &'static Venue,
 }
 
 /// How it is.
@@ -53,7 +62,7 @@ impl Report {
 
     /// One more.
     pub fn add(&mut self, subject: impl Into<String>, outcome: Outcome, detail: impl Into<String>) {
-        self.add_because(subject, outcome, detail, Vec::new());
+        self.checks.push(Check { subject: subject.into(), outcome, detail: detail.into(), reasons: Vec::new() });
     }
 
     /// One more, and what may be behind it, likeliest first.
@@ -62,15 +71,23 @@ impl Report {
         subject: impl Into<String>,
         outcome: Outcome,
         detail: impl Into<String>,
+        venue: &'static Venue,
         findings: Vec<Finding>,
     ) {
-        self.checks.push(Check { subject: subject.into(), outcome, detail: detail.into(), findings });
+        let reasons = findings.into_iter().map(|finding| Reason { finding, venue }).collect();
+        self.checks.push(Check { subject: subject.into(), outcome, detail: detail.into(), reasons });
     }
 
     /// One more, judged by what was found.
-    pub fn found(&mut self, subject: impl Into<String>, detail: impl Into<String>, findings: Vec<Finding>) {
+    pub fn found(
+        &mut self,
+        subject: impl Into<String>,
+        detail: impl Into<String>,
+        venue: &'static Venue,
+        findings: Vec<Finding>,
+    ) {
         let outcome = if verdict::is_refusal(&findings) { Outcome::Ill } else { Outcome::Well };
-        self.add_because(subject, outcome, detail, findings);
+        self.add_because(subject, outcome, detail, venue, findings);
     }
 
     /// Whether the venue refuses something, or would.
@@ -90,9 +107,10 @@ impl Report {
             writeln!(out, "{mark} {:<16} {}", check.subject, check.detail.replace('\n', "\n                   "))?;
         }
         let (noted, reasons): (Vec<_>, Vec<_>) =
-            self.findings().into_iter().partition(|finding| finding.certainty == Certainty::Noted);
+            self.reasons().into_iter().partition(|reason| reason.finding.certainty == Certainty::Noted);
         if !reasons.is_empty() {
-            let several = reasons.len() > 1 && reasons.iter().all(|finding| finding.certainty == Certainty::Possible);
+            let several =
+                reasons.len() > 1 && reasons.iter().all(|reason| reason.finding.certainty == Certainty::Possible);
             let title = if several {
                 "Why: one of these, likeliest first; the evidence does not tell them apart"
             } else {
@@ -100,19 +118,19 @@ impl Report {
             };
             writeln!(out, "\n{}", paint.with(BOLD, title))?;
         }
-        for (number, finding) in reasons.iter().enumerate() {
+        for (number, Reason { finding, venue }) in reasons.iter().enumerate() {
             let colour = if finding.certainty == Certainty::Wrong { RED } else { YELLOW };
             let sure = if finding.certainty == Certainty::Wrong { "" } else { " (possible)" };
-            writeln!(out, "\n{}. {}{sure}", number + 1, paint.with(colour, finding.mistake.title()))?;
+            writeln!(out, "\n{}. {}{sure}", number + 1, paint.with(colour, finding.mistake.title(venue)))?;
             writeln!(out, "   found {}", finding.what)?;
-            writeln!(out, "   why   {}", finding.mistake.why())?;
-            writeln!(out, "   do    {}", finding.mistake.remedy())?;
+            writeln!(out, "   why   {}", finding.mistake.why(venue))?;
+            writeln!(out, "   do    {}", finding.mistake.remedy(venue))?;
         }
         if !noted.is_empty() {
             writeln!(out, "\n{}", paint.with(BOLD, "Noted: no harm here, but another client may break on it"))?;
         }
-        for finding in noted {
-            writeln!(out, "-  {}: {}", finding.mistake.title(), finding.what)?;
+        for Reason { finding, venue } in noted {
+            writeln!(out, "-  {}: {}", finding.mistake.title(venue), finding.what)?;
         }
         out.flush()
     }
@@ -127,25 +145,29 @@ impl Report {
 
     /// Certain ones first, else in the order in which they were found, each once; what is but possible is named as its
     /// evidence first had it.
-    fn findings(&self) -> Vec<&Finding> {
-        let mut all: Vec<&Finding> = Vec::new();
-        for finding in self.checks.iter().flat_map(|check| &check.findings) {
-            if !all.iter().any(|known| {
+    fn reasons(&self) -> Vec<&Reason> {
+        let mut all: Vec<&Reason> = Vec::new();
+        for reason in self.checks.iter().flat_map(|check| &check.reasons) {
+            let finding = &reason.finding;
+            if !all.iter().any(|Reason { finding: known, venue }| {
                 known.mistake == finding.mistake
+                    && venue.name == reason.venue.name
                     && (known.what == finding.what || finding.certainty == Certainty::Possible)
             }) {
-                all.push(finding);
+                all.push(reason);
             }
         }
         // Whoever has a legacy key must make another before anything else matters: that is the headline.
-        all.sort_by_key(|finding| (finding.certainty != Certainty::Wrong, finding.mistake != Mistake::LegacyKey));
+        all.sort_by_key(|Reason { finding, .. }| {
+            (finding.certainty != Certainty::Wrong, finding.mistake != Mistake::LegacyKey)
+        });
         all
     }
 }
 
 impl Check {
     fn json(&self) -> Value {
-        let findings: Vec<_> = self.findings.iter().map(finding_json).collect();
+        let findings: Vec<_> = self.reasons.iter().map(Reason::json).collect();
         let ok = match self.outcome {
             Outcome::Well | Outcome::Doubtful => json!(true),
             Outcome::Ill => json!(false),
@@ -155,16 +177,19 @@ impl Check {
     }
 }
 
-fn finding_json(finding: &Finding) -> Value {
-    let certainty = match finding.certainty {
-        Certainty::Wrong => "wrong",
-        Certainty::Possible => "possible",
-        Certainty::Noted => "noted",
-    };
-    json!({
-        "row": finding.mistake.row(), "mistake": finding.mistake.title(), "certainty": certainty,
-        "what": finding.what, "why": finding.mistake.why(), "do": finding.mistake.remedy(),
-    })
+impl Reason {
+    fn json(&self) -> Value {
+        let Self { finding, venue } = self;
+        let certainty = match finding.certainty {
+            Certainty::Wrong => "wrong",
+            Certainty::Possible => "possible",
+            Certainty::Noted => "noted",
+        };
+        json!({
+            "row": finding.mistake.row(), "mistake": finding.mistake.title(venue), "certainty": certainty,
+            "what": finding.what, "why": finding.mistake.why(venue), "do": finding.mistake.remedy(venue),
+        })
+    }
 }
 
 impl Paint {

@@ -6,6 +6,7 @@ use crate::{
     feed::{Context, outage::whole},
     record::{Event, Origin},
     session::{IfRefused, Stance, Told},
+    venue::Reason,
     verdict::{self, Evidence},
 };
 
@@ -42,16 +43,25 @@ impl Teller<'_> {
                 tracing::debug!(%feed, %conn, event = %"subscribed", channels = channels.join(","));
                 Some(Event::Subscribed { channels, omitted })
             }
-            Told::Refused { channel, message, reason, signed, confirmed } => {
-                let asked = channel.and_then(|name| self.context.feed.venue.channel(name));
+            Told::Refused { channel, product, message, reason, signed, confirmed } => {
+                let venue = self.context.feed.venue;
+                let asked = channel.and_then(|name| venue.channel(name));
                 let desk = self.context.desk.as_deref().filter(|_| signed);
-                let unsigned = || Evidence::unsigned(self.context.feed.venue, asked, reason);
-                let evidence =
-                    desk.map_or_else(unsigned, |desk| desk.evidence(self.context.feed.venue, asked, reason, confirmed));
-                let verdict = verdict::sentence(&evidence);
+                let unsigned = || Evidence::unsigned(venue, asked, reason);
+                let evidence = desk.map_or_else(unsigned, |desk| desk.evidence(venue, asked, reason, confirmed));
+                let mut verdict = verdict::sentence(&evidence);
+                if let Some(product) = product {
+                    verdict = format!(
+                        "{product} is kept apart and asked for again, the rest is asked for without it: {verdict}"
+                    );
+                }
                 match desk {
                     Some(desk) if reason.is_of_credentials() => {
                         self.tell_of_credentials(desk, confirmed, &message, &verdict);
+                    }
+                    // It is being found out of which part it is.
+                    _ if reason == Reason::Product && !confirmed => {
+                        tracing::info!(%feed, %conn, event = %"refused", channel, "the venue says {message:?}: {verdict}");
                     }
                     _ => {
                         tracing::warn!(%feed, %conn, event = %"refused", channel, "the venue says {message:?}: {verdict}");

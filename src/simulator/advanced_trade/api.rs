@@ -1,80 +1,73 @@
-//! The REST interface: what there is, for whom, and how it is written. Shapes are those that the client reads in
+//! The REST interface: what there is, and how it is written. Shapes are those that the client reads in
 //! `venue/advanced_trade/rest.rs`.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::gate::{Proof, Signed};
-use crate::venue::{
-    Listed, Permissions, Request,
-    advanced_trade::{MARKET, rest::HOST},
+use super::recipe;
+use crate::{
+    auth::hmac,
+    simulator::{
+        counterpart::Facts,
+        gate::Signed,
+        refusal::Refusal,
+        rest::{Call, Resource},
+    },
+    venue::{
+        Listed, Permissions, Request,
+        advanced_trade::{MARKET, rest::HOST},
+    },
 };
 
-/// One REST request, as it came.
-#[derive(Debug)]
-pub struct Call {
-    /// What is asked.
-    pub request: Request,
-    /// Whom, by the `Host` header.
-    pub host: String,
-    /// By whom.
-    pub proof: Proof,
-}
-
-/// What can be asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Resource {
-    /// The venue's time.
-    Time,
-    /// What the key may do.
-    Permissions,
-    /// What is traded, for everybody.
-    Products,
-    /// The same, for whoever signs.
-    SignedProducts,
-    /// The key's accounts: there are none.
-    Accounts,
-}
-
-impl Call {
-    /// What is asked for; None where there is no such thing.
-    #[must_use]
-    pub fn resource(&self) -> Option<Resource> {
-        let rest = MARKET.rest;
-        // The venue's own proof of a signature has a query.
-        let proof = rest.proof.split('?').next().unwrap_or_default();
-        let all = [
-            (rest.time, Resource::Time),
-            (rest.permissions, Resource::Permissions),
-            (rest.products, Resource::Products),
-            (rest.signed_products, Resource::SignedProducts),
-            (proof, Resource::Accounts),
-        ];
-        all.iter().find(|(path, _)| *path == self.request.path).map(|(_, resource)| *resource)
+/// What a resource has to tell.
+pub fn tell(resource: Resource, facts: &Facts<'_>) -> Value {
+    match resource {
+        Resource::Time => time(facts.now),
+        Resource::Permissions => permissions(facts.permissions),
+        Resource::Products | Resource::SignedProducts => products(facts.listed),
+        Resource::Accounts => accounts(),
     }
 }
 
-impl Signed for Call {
-    fn prehash(&self, timestamp: &str) -> String {
-        MARKET.hmac.prehash_of(timestamp, &self.request)
+/// A request, as it is signed.
+pub struct Calling<'a>(pub &'a Call);
+
+impl Signed for Calling<'_> {
+    fn timestamp(&self, sent: &Value) -> Result<(String, u64), Refusal> {
+        recipe::timestamp(sent)
     }
 
-    fn mistaken(&self, timestamp: &str) -> Vec<(String, &'static str)> {
-        let Request { method, path, body, .. } = &self.request;
-        let target = self.request.target();
-        vec![
-            (format!("{timestamp}{method}{target}{body}"), "the query as well, which is not signed"),
-            (format!("{timestamp}{}{path}{body}", method.to_lowercase()), "the method in small letters"),
-            (format!("{timestamp}{method}https://{HOST}{path}{body}"), "scheme and host as well, which are not signed"),
-            (format!("{timestamp}{method}{path}/{body}"), "a slash more than the path has"),
-        ]
+    fn look_at(&self, signature: &str) -> Result<(), Refusal> {
+        recipe::look_at(signature)
+    }
+
+    fn signature(&self, key: &hmac::Key, timestamp: &str) -> String {
+        recipe::sign(key, &MARKET.hmac.prehash_of(timestamp, &self.0.request))
+    }
+
+    fn mistaken(&self, key: &hmac::Key, timestamp: &str) -> Vec<(String, &'static str)> {
+        let Request { method, path, body, .. } = &self.0.request;
+        let target = self.0.request.target();
+        let lower = method.to_lowercase();
+        recipe::signed(
+            key,
+            [
+                (format!("{timestamp}{method}{target}{body}"), "the query as well, which is not signed"),
+                (format!("{timestamp}{lower}{path}{body}"), "the method in small letters"),
+                (
+                    format!("{timestamp}{method}https://{HOST}{path}{body}"),
+                    "scheme and host as well, which are not signed",
+                ),
+                (format!("{timestamp}{method}{path}/{body}"), "a slash more than the path has"),
+            ],
+        )
     }
 
     fn wrong_uri(&self, uri: Option<&str>) -> Option<&'static str> {
         let Some(uri) = uri else { return Some("uri is missing: a REST token names its request") };
-        let is_of = |host: &str| uri == format!("{} {host}{}", self.request.method, self.request.path);
-        let name = self.host.rsplit_once(':').map_or(&*self.host, |(name, _)| name);
-        if [HOST, &self.host, name].into_iter().any(is_of) {
+        let is_of = |host: &str| uri == format!("{} {host}{}", self.0.request.method, self.0.request.path);
+        let name = self.0.host.rsplit_once(':').map_or(&*self.0.host, |(name, _)| name);
+        if [HOST, &self.0.host, name].into_iter().any(is_of) {
             return None;
         }
         Some(match uri {
@@ -85,30 +78,14 @@ impl Signed for Call {
     }
 }
 
-impl Resource {
-    /// Only a signed request is answered.
-    #[must_use]
-    pub fn is_private(self) -> bool {
-        !matches!(self, Self::Time | Self::Products)
-    }
-
-    /// Answered to a key that may view. What a key may do, it is told whatever that is.
-    #[must_use]
-    pub fn wants_view(self) -> bool {
-        matches!(self, Self::SignedProducts | Self::Accounts)
-    }
-}
-
 /// The venue's time; its numbers are strings.
-#[must_use]
-pub fn time(now: Timestamp) -> Value {
+fn time(now: Timestamp) -> Value {
     let (seconds, millis) = (now.as_second().to_string(), now.as_millisecond().to_string());
     json!({"iso": now.strftime("%FT%TZ").to_string(), "epochSeconds": seconds, "epochMillis": millis})
 }
 
 /// What the key may do.
-#[must_use]
-pub fn permissions(permissions: Permissions) -> Value {
+fn permissions(permissions: Permissions) -> Value {
     let Permissions { can_view, can_trade, can_transfer } = permissions;
     json!({
         "can_view": can_view, "can_trade": can_trade, "can_transfer": can_transfer,
@@ -117,8 +94,7 @@ pub fn permissions(permissions: Permissions) -> Value {
 }
 
 /// What is traded, and what no longer is.
-#[must_use]
-pub fn products(listed: &[Listed]) -> Value {
+fn products(listed: &[Listed]) -> Value {
     let product = |listed: &Listed| {
         json!({
             "product_id": listed.id, "product_type": "SPOT", "alias": listed.alias.as_deref().unwrap_or_default(),
@@ -130,13 +106,11 @@ pub fn products(listed: &[Listed]) -> Value {
 }
 
 /// No accounts: the market knows no money.
-#[must_use]
-pub fn accounts() -> Value {
+fn accounts() -> Value {
     json!({"accounts": [], "has_next": false, "cursor": "", "size": 0})
 }
 
 /// What a key is told that may not view.
-#[must_use]
 pub fn denied() -> Value {
     json!({
         "error": "PERMISSION_DENIED", "error_details": "User does not have access to portfolio",

@@ -8,10 +8,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tracing::{info, warn};
 
 use super::{Connection, Role};
-use crate::simulator::{
-    Observed,
-    advanced_trade::{self, Refusal, Request},
-};
+use crate::simulator::{Observed, refusal::Refusal};
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     pub(super) fn hear(&mut self, message: &Message) {
@@ -32,14 +29,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 self.send_unless_silent(frames);
             }
             Err(refusal) => {
-                warn!(conn = self.number, said = refusal.said(), "refused: {refusal}");
-                self.send_unless_silent(vec![advanced_trade::error(refusal.said())]);
+                let said = self.simulator.counterpart.refuse(&refusal);
+                warn!(conn = self.number, said, "refused: {refusal}");
+                self.send_unless_silent(vec![said]);
             }
         }
     }
 
     fn answer(&mut self, text: &str) -> Result<Vec<String>, Refusal> {
-        let request = Request::read(text)?;
+        let request = self.simulator.counterpart.read(text)?;
         self.subscribed = true;
         self.simulator.check(&request)?;
         if request.subscribe && self.plan.refuses() {
@@ -50,7 +48,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         market.advance(at);
         let frames = self.session.apply(&request, &market, at)?;
         let what = if request.subscribe { "subscribed" } else { "unsubscribed" };
-        info!(conn = self.number, channel = request.channel.name, signed = request.is_signed(), "{what}");
+        info!(conn = self.number, channel = request.channels(), signed = request.is_signed(), "{what}");
         Ok(frames)
     }
 

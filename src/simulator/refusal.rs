@@ -1,11 +1,11 @@
-//! Why the venue would refuse: it says little, and this says what it means.
+//! Why a venue would refuse. It says little, and each has its own words; this says what they mean.
 
 use std::fmt;
 
 /// A timestamp that is further in the future, in seconds, was written in milliseconds: three thousand years.
 const MILLIS: i64 = 100_000_000_000;
 
-/// Why a message or a REST request is refused: the venue says little, `Display` says what it means.
+/// Why a message or a REST request is refused: what the venue says is its own affair, `Display` says what it means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// It is not JSON, or not a subscribe.
@@ -46,21 +46,12 @@ pub enum Refusal {
     MayNotView,
     /// It was used before.
     Used,
+    /// REST has nothing there.
+    NoSuchResource,
+    /// REST is only read here.
+    NotAGet,
     /// A fault wanted it so.
     Fault,
-}
-
-impl Refusal {
-    /// The venue's own words.
-    #[must_use]
-    pub fn said(&self) -> &'static str {
-        match self {
-            Self::Unreadable(_) | Self::NoProducts => "failure to subscribe",
-            Self::TooFast => "rate limit exceeded",
-            Self::TooManyBooks(_) => "too many L2 streams requested in a single session",
-            _ => "authentication failure",
-        }
-    }
 }
 
 impl fmt::Display for Refusal {
@@ -91,7 +82,21 @@ impl fmt::Display for Refusal {
             Self::Revoked => f.write_str("the key was revoked"),
             Self::MayNotView => f.write_str("the key may not view"),
             Self::Used => f.write_str("the signature or token was used before"),
+            Self::NoSuchResource => f.write_str("there is nothing at this path"),
+            Self::NotAGet => f.write_str("only GET is answered"),
             Self::Fault => f.write_str("a fault that was asked for"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn milliseconds_are_told_from_an_old_signature() {
+        let off = |seconds| Refusal::Stale(seconds).to_string();
+        assert!(off(1_786_307_761_690_452).contains("milliseconds"));
+        assert_eq!(off(-31), "timestamp is -31 s off; 30 are allowed");
     }
 }

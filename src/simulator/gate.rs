@@ -1,4 +1,5 @@
-//! Who is let in: checks a signature as the venue would, of a subscribe and of a REST request alike.
+//! Who is let in: checks a signature as the venue would, of a subscribe and of a REST request alike. What was used, whom
+//! nobody believes any more and how much was sent is remembered alike for every venue.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -11,15 +12,17 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
-use super::{refusal::Refusal, request::Request};
-use crate::auth::{Credentials, Signer, jwt::Claims};
+use super::{
+    counterpart::{Counterpart, Request},
+    refusal::Refusal,
+    rest::Call,
+};
+use crate::auth::{Credentials, Signer, hmac, jwt::Claims};
 
 /// A signed timestamp may be this far from the venue's clock, either way.
 const FRESH: u64 = 30;
 /// A token lives no longer than this, in seconds.
 const LIFE: u64 = 120;
-/// Unsigned messages a second and address; all that connect here have the same.
-const UNSIGNED_A_SECOND: f64 = 8.0;
 /// Signatures that are remembered, so that none is taken twice: far more than a client signs within `LIFE`.
 const REMEMBERED: usize = 100_000;
 
@@ -42,29 +45,52 @@ pub enum Proof {
 
 /// What can be signed for: each has its own recipe, and what is signed by another's is told so.
 pub trait Signed {
-    /// What HMAC is made over.
-    fn prehash(&self, timestamp: &str) -> String;
-    /// What it is made over by mistake, and how that is called.
-    fn mistaken(&self, timestamp: &str) -> Vec<(String, &'static str)>;
+    /// Reads a timestamp: its text as it is signed, and its whole seconds since 1970.
+    ///
+    /// # Errors
+    /// When it is none.
+    fn timestamp(&self, sent: &Value) -> Result<(String, u64), Refusal>;
+    /// Looks at the form of a signature.
+    ///
+    /// # Errors
+    /// When nothing that the venue takes looks so.
+    fn look_at(&self, signature: &str) -> Result<(), Refusal>;
+    /// The signature that `key` makes.
+    fn signature(&self, key: &hmac::Key, timestamp: &str) -> String;
+    /// Those that it makes by mistake, and what each is made over or by.
+    fn mistaken(&self, key: &hmac::Key, timestamp: &str) -> Vec<(String, &'static str)>;
     /// What is wrong with a token's `uri` claim.
     fn wrong_uri(&self, uri: Option<&str>) -> Option<&'static str>;
 }
 
+/// How much a client may send.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Allowance {
+    /// So many messages at once.
+    pub burst: f64,
+    /// So many a second from then on.
+    pub a_second: f64,
+    /// Those that are signed are counted as well.
+    pub signed_too: bool,
+}
+
 /// Lets subscribes and REST requests in. One gate for all connections: a signature used on one is used on all.
 pub struct Gate {
+    counterpart: &'static dyn Counterpart,
     credentials: Vec<Arc<Credentials>>,
     used: HashSet<[u8; 32]>,
     order: VecDeque<[u8; 32]>,
-    unsigned: Bucket,
+    allowance: Bucket,
     revoked: HashSet<String>,
 }
 
 impl Gate {
-    /// One that knows `credentials`; where there are none, form and freshness must do.
+    /// One of this venue that knows `credentials`; where there are none, form and freshness must do.
     #[must_use]
-    pub fn new(credentials: Vec<Arc<Credentials>>) -> Self {
-        let unsigned = Bucket::full();
-        Self { credentials, used: HashSet::new(), order: VecDeque::new(), unsigned, revoked: HashSet::new() }
+    pub fn new(counterpart: &'static dyn Counterpart, credentials: Vec<Arc<Credentials>>) -> Self {
+        let allowance = Bucket::full(counterpart.allowance());
+        let (used, order, revoked) = (HashSet::new(), VecDeque::new(), HashSet::new());
+        Self { counterpart, credentials, used, order, allowance, revoked }
     }
 
     /// From now on nothing that `key` signs is taken.
@@ -82,13 +108,21 @@ impl Gate {
     /// # Errors
     /// When the venue would refuse it.
     pub fn check(&mut self, request: &Request, unix: u64) -> Result<(), Refusal> {
-        if !request.is_signed() {
-            self.unsigned.take()?;
-            if !request.channel.private {
-                return Ok(());
-            }
+        if !request.is_signed() || self.allowance.signed_too() {
+            self.allowance.take()?;
         }
-        self.check_proof(&request.proof, request, unix)
+        if !request.is_signed() && !request.is_private() {
+            return Ok(());
+        }
+        self.check_proof(&request.proof, &*self.counterpart.subscribing(request), unix)
+    }
+
+    /// Checks one signed REST request, at `unix` seconds since 1970.
+    ///
+    /// # Errors
+    /// When the venue would refuse it.
+    pub fn check_call(&mut self, call: &Call, unix: u64) -> Result<(), Refusal> {
+        self.check_proof(&call.proof, &*self.counterpart.calling(call), unix)
     }
 
     /// Checks who says that they signed `what`.
@@ -114,25 +148,17 @@ impl Gate {
         signature: &str,
         unix: u64,
     ) -> Result<(), Refusal> {
-        let timestamp = match timestamp {
-            Value::String(text) => text,
-            Value::Number(_) => return Err(Refusal::NumericTimestamp),
-            _ => return Err(Refusal::OddTimestamp),
-        };
-        let signed: u64 = timestamp.parse().map_err(|_| Refusal::OddTimestamp)?;
+        let (timestamp, signed) = what.timestamp(timestamp)?;
         if signed.abs_diff(unix) > FRESH {
             return Err(Refusal::Stale(i64::try_from(i128::from(signed) - i128::from(unix)).unwrap_or(i64::MAX)));
         }
-        let hex = |digit: u8| digit.is_ascii_digit() || (b'a'..=b'f').contains(&digit);
-        if signature.len() != 64 || !signature.bytes().all(hex) {
-            return Err(Refusal::NotHex);
-        }
+        what.look_at(signature)?;
         if !self.credentials.is_empty() {
             let known = self.credentials.iter().find(|known| known.key() == key).ok_or(Refusal::UnknownKey)?;
             let Signer::Hmac(secret) = known.signer() else { return Err(Refusal::UnknownKey) };
-            let is_over = |prehash: &str| hex::encode(secret.sign(prehash)) == signature;
-            if !is_over(&what.prehash(timestamp)) {
-                let mistaken = what.mistaken(timestamp).into_iter().find(|(prehash, _)| is_over(prehash));
+            if what.signature(secret, &timestamp) != signature {
+                let mistaken =
+                    what.mistaken(secret, &timestamp).into_iter().find(|(mistaken, _)| mistaken == signature);
                 return Err(mistaken.map_or(Refusal::WrongSignature, |(_, recipe)| Refusal::Recipe(recipe)));
             }
         }
@@ -188,20 +214,25 @@ fn wrong_claim(claims: &Claims, unix: u64) -> Option<&'static str> {
     wrong.iter().find(|(wrong, _)| *wrong).map(|(_, what)| *what)
 }
 
-/// As many at once as a second may have, and as many a second from then on.
+/// What is left of an allowance.
 struct Bucket {
+    of: Allowance,
     left: f64,
     filled: Instant,
 }
 
 impl Bucket {
-    fn full() -> Self {
-        Self { left: UNSIGNED_A_SECOND, filled: Instant::now() }
+    fn full(of: Allowance) -> Self {
+        Self { of, left: of.burst, filled: Instant::now() }
+    }
+
+    fn signed_too(&self) -> bool {
+        self.of.signed_too
     }
 
     fn take(&mut self) -> Result<(), Refusal> {
         let passed: Duration = std::mem::replace(&mut self.filled, Instant::now()).elapsed();
-        self.left = (self.left + passed.as_secs_f64() * UNSIGNED_A_SECOND).min(UNSIGNED_A_SECOND);
+        self.left = (self.left + passed.as_secs_f64() * self.of.a_second).min(self.of.burst);
         if self.left < 1.0 {
             return Err(Refusal::TooFast);
         }
@@ -217,59 +248,5 @@ impl fmt::Debug for Proof {
             Self::Jwt(_) => "a token",
             Self::Hmac { .. } => "a signature",
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        auth::{Scheme, Secret},
-        simulator::advanced_trade::api::Call,
-        venue,
-    };
-
-    const NOW: u64 = 1_786_309_548;
-
-    /// What the venue says is the same each time; whoever reads the exchange's log is to learn more.
-    #[test]
-    fn a_signature_by_another_recipe_is_told_by_which() {
-        let secret = "M4009eFnOoPwhNoMwJlsAHgIgleGVFPl";
-        let known = Credentials::new("main", Scheme::Hmac, "k", &Secret::new(secret.to_owned())).expect("a key");
-        let mut gate = Gate::new(vec![Arc::new(known)]);
-        let over = |prehash: &str| Proof::Hmac {
-            key: Some("k".to_owned()),
-            timestamp: Some(Value::String(NOW.to_string())),
-            signature: Some(hex::encode(crate::auth::hmac::Key::new(secret).sign(&format!("{NOW}{prehash}")))),
-        };
-        let call = Call {
-            request: venue::Request::get("/api/v3/brokerage/accounts?limit=1"),
-            host: String::new(),
-            proof: Proof::None,
-        };
-        let subscribe = r#"{"type":"subscribe","channel":"ticker","product_ids":["ETH-USD","BTC-USD"]}"#;
-        let subscribe = Request::read(subscribe).expect("a subscribe");
-        let cases: [(&dyn Signed, &str, &str); 7] = [
-            (&call, "GET/api/v3/brokerage/accounts?limit=1", "query"),
-            (&call, "get/api/v3/brokerage/accounts", "small letters"),
-            (&call, "GEThttps://api.coinbase.com/api/v3/brokerage/accounts", "host"),
-            (&subscribe, "GET/users/self/verify", "a REST request"),
-            (&subscribe, "tickerBTC-USD,ETH-USD", "another order"),
-            (&subscribe, "tickerETH-USD, BTC-USD", "blanks"),
-            (&subscribe, "ticker", "without its products"),
-        ];
-        for (what, prehash, named) in cases {
-            let refusal = gate.check_proof(&over(prehash), what, NOW).expect_err(prehash);
-            assert!(matches!(refusal, Refusal::Recipe(recipe) if recipe.contains(named)), "{prehash}: {refusal}");
-        }
-        assert_eq!(gate.check_proof(&over("nonsense"), &call, NOW), Err(Refusal::WrongSignature));
-        assert_eq!(gate.check_proof(&over("GET/api/v3/brokerage/accounts"), &call, NOW), Ok(()));
-    }
-
-    #[test]
-    fn milliseconds_are_told_from_an_old_signature() {
-        let off = |seconds| Refusal::Stale(seconds).to_string();
-        assert!(off(1_786_307_761_690_452).contains("milliseconds"));
-        assert_eq!(off(-31), "timestamp is -31 s off; 30 are allowed");
     }
 }

@@ -1,0 +1,190 @@
+//! A venue that refuses all of a message for a part of it.
+
+use super::*;
+use crate::venue::exchange::EXCHANGE;
+
+/// A session at the Exchange with the venue at its other end, which knows every product but some.
+struct Play {
+    script: Script,
+    bad: Vec<&'static str>,
+    /// Whether it says which product it dislikes.
+    names: bool,
+    /// What it took, by channel.
+    taken: BTreeSet<(&'static str, String)>,
+    /// Messages that it was sent.
+    asked: usize,
+}
+
+fn products(count: usize) -> Vec<Product> {
+    (0..count).map(|i| Product::parse(&format!("P{i}-USD")).expect("spelt right")).collect()
+}
+
+impl Play {
+    fn new(channels: &[&str], count: usize, bad: &[&'static str], names: bool, stance: Stance) -> Self {
+        let script = Script::at(&EXCHANGE, channels, &products(count), stance, IfRefused::Public);
+        Self { script, bad: bad.to_vec(), names, taken: BTreeSet::new(), asked: 0 }
+    }
+
+    /// Until nothing is asked any more: what was told.
+    fn settle(&mut self) -> Vec<Told> {
+        let mut all = Vec::new();
+        loop {
+            let Some(action) = self.script.session.poll(self.script.now) else { return all };
+            match action {
+                Action::Ask(ask) => {
+                    let subscribe = self.script.session.subscribe(&ask).clone();
+                    self.script.session.sent(self.script.now);
+                    self.asked += 1;
+                    self.answer(&subscribe);
+                }
+                Action::Tell(told) => all.push(told),
+                Action::Ping => self.script.session.handle_pong(self.script.now),
+                Action::End(cause) => panic!("{cause:?}"),
+            }
+        }
+    }
+
+    fn answer(&mut self, subscribe: &Subscribe) {
+        if let Some(bad) = subscribe.products.iter().find(|product| self.bad.contains(&product.as_str())) {
+            let name = if self.names { bad.as_str() } else { "" };
+            let words = format!("{name} is not a valid product");
+            self.script.says(&format!(r#"{{"type":"error","message":"Failed to subscribe","reason":"{words}"}}"#));
+            return;
+        }
+        for channel in &subscribe.channels {
+            self.taken.extend(subscribe.products.iter().map(|product| (channel.name, product.to_string())));
+        }
+        self.acks();
+    }
+
+    fn acks(&mut self) {
+        let mut listed = std::collections::BTreeMap::<_, Vec<_>>::new();
+        for (channel, product) in &self.taken {
+            listed.entry(*channel).or_default().push(product.clone());
+        }
+        let channels: Vec<_> =
+            listed.iter().map(|(name, ids)| serde_json::json!({"name": name, "product_ids": ids})).collect();
+        self.script.says(&serde_json::json!({"type": "subscriptions", "channels": channels}).to_string());
+    }
+
+    fn beats_for(&mut self, seconds: u64) {
+        for _ in 0..seconds {
+            self.script
+                .says(r#"{"type":"heartbeat","sequence":1,"last_trade_id":1,"product_id":"P0-USD"}"#)
+                .wait(1_000);
+        }
+    }
+
+    fn tickers(&self) -> usize {
+        self.taken.iter().filter(|(channel, _)| *channel == "ticker").count()
+    }
+}
+
+fn apart(told: &[Told]) -> Vec<&str> {
+    let named = |told| match told {
+        &Told::Refused { product: Some(ref product), confirmed: true, .. } => Some(product.as_str()),
+        _ => None,
+    };
+    told.iter().filter_map(named).collect()
+}
+
+/// `gocryptotrader#1421`, `coinbase-pro-node#174`: one product that the venue does not know, and nothing of the forty-nine
+/// others was subscribed.
+#[test]
+fn one_bad_product_of_fifty_is_kept_apart_and_named() {
+    for (names, most) in [(true, 3), (false, 14)] {
+        let mut play = Play::new(&["ticker"], 50, &["P17-USD"], names, Stance::new(false));
+        let told = play.settle();
+        assert_eq!(play.tickers(), 49, "names: {names}");
+        assert_eq!(apart(&told), ["P17-USD"]);
+        assert!(play.asked <= most, "{} messages", play.asked);
+        let omitted = |channel| (channel, "P17-USD".to_owned());
+        let subscribed = Told::Subscribed {
+            channels: vec!["heartbeat", "ticker"],
+            omitted: vec![omitted("heartbeat"), omitted("ticker")],
+        };
+        assert_eq!(told.last(), Some(&subscribed));
+    }
+}
+
+#[test]
+fn several_bad_ones_are_all_found_and_the_next_connection_knows_them() {
+    for names in [true, false] {
+        let bad = ["P0-USD", "P7-USD", "P8-USD", "P49-USD"];
+        let mut play = Play::new(&["ticker", "matches"], 50, &bad, names, Stance::new(false));
+        assert_eq!(apart(&play.settle()).len(), 4);
+        assert_eq!(play.tickers(), 46);
+
+        let stance = play.script.session.stance().clone();
+        let mut next = Play::new(&["ticker", "matches"], 50, &bad, names, stance);
+        let told = next.settle();
+        assert_eq!((next.asked, next.tickers()), (1, 46), "it asks once, for what is good");
+        assert_eq!(apart(&told), [""; 0], "told once");
+        assert!(matches!(told.last(), Some(Told::Subscribed { omitted, .. }) if omitted.len() == 12), "{told:?}");
+    }
+}
+
+#[test]
+fn a_product_that_is_listed_later_is_taken_up() {
+    let mut play = Play::new(&["ticker"], 3, &["P1-USD"], true, Stance::new(false));
+    play.settle();
+    play.beats_for(9);
+    play.settle();
+    assert_eq!((play.asked, play.tickers()), (2, 2), "not asked again so soon");
+    play.beats_for(1);
+    play.settle();
+    assert_eq!((play.asked, play.tickers()), (3, 2), "asked alone");
+    play.bad.clear();
+    play.beats_for(20);
+    let told = play.settle();
+    assert_eq!((play.asked, play.tickers()), (4, 3));
+    assert!(matches!(told.last(), Some(Told::Subscribed { omitted, .. }) if omitted.is_empty()), "{told:?}");
+    assert!(play.script.session.stance().apart.is_empty());
+}
+
+#[test]
+fn a_feed_of_nothing_but_bad_products_says_so_and_goes_on_asking() {
+    let mut play = Play::new(&["ticker"], 2, &["P0-USD", "P1-USD"], true, Stance::new(false));
+    play.settle();
+    assert!(play.script.session.is_refused_all());
+    let mut next = Play::new(&["ticker"], 2, &[], true, play.script.session.stance().clone());
+    next.settle();
+    assert_eq!(next.tickers(), 2, "the next connection asks at once: the venue closes on whoever does not");
+}
+
+#[test]
+fn a_message_that_was_too_big_is_sent_in_pieces() {
+    let mut script = Script::at(&EXCHANGE, &["ticker"], &products(9), Stance::new(false), IfRefused::Public);
+    assert_eq!(script.asks(), ["heartbeat"]);
+    script.session.handle_close("Message too big");
+    let stance = script.session.stance().clone();
+    assert_eq!(stance.most, Some(5));
+    let mut next = Script::at(&EXCHANGE, &["ticker"], &products(9), stance, IfRefused::Public);
+    assert_eq!(next.asks(), ["heartbeat"], "one after the other");
+    let list = |ids: &[&str]| {
+        let channel = |name| serde_json::json!({"name": name, "product_ids": ids});
+        serde_json::json!({"type": "subscriptions", "channels": [channel("heartbeat"), channel("ticker")]}).to_string()
+    };
+    let subscribed = |told: &[Told]| told.iter().any(|told| matches!(told, Told::Subscribed { .. }));
+    assert_eq!(next.says(&list(&["P0-USD", "P4-USD"])).asks(), ["heartbeat"]);
+    assert!(subscribed(&told(next.says(&list(&["P0-USD", "P4-USD", "P8-USD"])).does())));
+}
+
+/// What was accepted unsigned stays so on its connection: at the Exchange asking again signed changes nothing of it.
+#[test]
+fn credentials_that_are_good_again_sign_what_was_waiting() {
+    let mut stance = signed();
+    stance.signing = Signing::Refused { probe: Instant::now(), wait: FIRST_PROBE };
+    let mut script = Script::at(&EXCHANGE, &["ticker", "user"], &products(1), stance, IfRefused::Public);
+    assert_eq!(script.asks(), ["heartbeat"]);
+    let list = |names: &[&str]| {
+        let channels: Vec<_> =
+            names.iter().map(|name| serde_json::json!({"name": name, "product_ids": ["P0-USD"]})).collect();
+        serde_json::json!({"type": "subscriptions", "channels": channels}).to_string()
+    };
+    assert_eq!(script.says(&list(&["heartbeat", "ticker"])).asks(), ["user*"], "the probe");
+    assert_eq!(script.says(&list(&["heartbeat", "ticker", "user"])).asks(), ["user*"]);
+    script.says(&list(&["heartbeat", "ticker", "user"]));
+    assert_eq!(script.asks(), [""; 0]);
+    assert!(script.session.is_settled());
+}

@@ -1,0 +1,59 @@
+//! The headers of a REST request, with the request where it was pasted too.
+
+use serde_json::Value;
+
+use super::{Examination, Given};
+use crate::verdict::{
+    Finding, Mistake as M,
+    paste::Asked,
+    recipe,
+    token::{self, For},
+};
+
+pub(super) fn examine(by: &Examination<'_>, headers: &[(String, String)], asked: Option<&Asked>) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let of = |name: &str| headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.clone());
+    let passphrase = of("cb-access-passphrase");
+    if passphrase.is_some() && !by.venue.hmac.passphrase {
+        let what = "there is a CB-ACCESS-PASSPHRASE, which is the Exchange's: Advanced Trade has none";
+        found.push(Finding::wrong(M::OtherVenuesKey, what));
+    }
+    let signature = of("cb-access-sign").or_else(|| of("cb-access-signature"));
+    let authorization = of("authorization");
+    if authorization.is_some() && !by.venue.tokens {
+        let what = "there is an Authorization, which is Advanced Trade's: the Exchange takes CB-ACCESS-KEY, -SIGN, \
+                    -TIMESTAMP and -PASSPHRASE";
+        found.push(Finding::wrong(M::OtherVenuesKey, what));
+    }
+    if let Some(authorization) = authorization.filter(|_| by.venue.tokens) {
+        // HTTP's schemes are the same in any case of their letters.
+        let bearer = authorization.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer"));
+        let token = bearer.map(|(_, token)| token);
+        if token.is_none() {
+            found.push(Finding::wrong(M::BadToken, "Authorization must be the word Bearer, a blank and the token"));
+        }
+        let token = token.unwrap_or(&authorization).trim();
+        found.extend(token::examine(token, &For::Request(asked), by.venue, by.credentials, by.now));
+    } else if let Some(signature) = signature {
+        let timestamp = of("cb-access-timestamp").map(Value::String);
+        let given = Given { key: of("cb-access-key"), timestamp, signature };
+        match asked {
+            Some(asked) => by.signature(&given, || recipe::of_request(by.venue, asked), &mut found),
+            None => {
+                by.signature(&given, Vec::new, &mut found);
+                let path = by.venue.rest.proof.split('?').next().unwrap_or_default();
+                let what = format!("what was signed is not known: paste the request's first line too (GET {path})");
+                found.push(Finding::noted(M::Prehash, what));
+            }
+        }
+        by.passphrase(passphrase.as_deref(), &mut found);
+    } else if by.venue.tokens {
+        found.push(Finding::wrong(
+            M::Prehash,
+            "there is no CB-ACCESS-SIGN and no Authorization: the request is not signed",
+        ));
+    } else if found.is_empty() {
+        found.push(Finding::wrong(M::Prehash, "there is no CB-ACCESS-SIGN: the request is not signed"));
+    }
+    found
+}
