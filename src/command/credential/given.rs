@@ -27,20 +27,20 @@ pub(super) fn given(file: Option<&Path>, venue: Option<&Venue>, around: &Surroun
         .map_err(|error| Failure::new(Status::Config, format!("{} can not be read: {error}", file.display())))?;
     let mut key = KeyFile::read(&Secret::new(text)).map_err(|error| not_stored(&error))?;
     if wants_passphrase(&key, venue) && terminal::is_there() {
-        key.passphrase = passphrase(&mut Hidden::begin().map_err(unanswered)?, venue)?;
+        key.passphrase = passphrase(&mut answered(Hidden::begin())?, venue)?;
     }
     Ok(key)
 }
 
 /// From a person at the terminal.
 fn asked(venue: Option<&Venue>) -> Result<KeyFile, Failure> {
-    let mut hidden = Hidden::begin().map_err(unanswered)?;
+    let mut hidden = answered(Hidden::begin())?;
     let question = "key name or id, or the whole cdp_api_key.json (not shown)";
-    let first = hidden.ask(question, is_whole).map_err(unanswered)?;
+    let first = answered(hidden.ask(question, is_whole))?;
     let mut key = if is_json(first.expose()) {
         KeyFile::read(&first).map_err(|error| not_stored(&error))?
     } else {
-        let secret = hidden.ask("secret, all lines of it (not shown)", is_whole).map_err(unanswered)?;
+        let secret = answered(hidden.ask("secret, all lines of it (not shown)", is_whole))?;
         KeyFile::of_halves(first.expose(), secret)
     };
     if wants_passphrase(&key, venue) {
@@ -55,7 +55,7 @@ fn passphrase(hidden: &mut Hidden, venue: Option<&Venue>) -> Result<Option<Secre
         Some(_) => hidden.ask("passphrase (not shown)", |_| true),
         None => hidden.ask_line("passphrase, as keys of Coinbase Exchange have one; empty for none (not shown)"),
     };
-    Ok(trimmed(answer.map_err(unanswered)?.expose()))
+    Ok(trimmed(answered(answer)?.expose()))
 }
 
 /// From a file or another program on stdin: the portal's JSON, or a line with the key and the secret below it, and below
@@ -116,8 +116,8 @@ fn is_whole(text: &str) -> bool {
     !text.contains("-----BEGIN") || text.lines().any(|line| line.contains("-----END") && !line.contains("PARAMETERS"))
 }
 
-fn unanswered(error: AskError) -> Failure {
-    Failure::new(Status::Usage, format!("{error}; nothing is stored"))
+fn answered<T>(answer: Result<T, AskError>) -> Result<T, Failure> {
+    answer.map_err(|error| Failure::new(Status::Usage, format!("{error}; nothing is stored")))
 }
 
 #[cfg(test)]

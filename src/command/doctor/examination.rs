@@ -139,7 +139,7 @@ impl<'a> Examination<'a> {
         let causes = || verdict::causes(&desk.evidence(feed.venue, None, Reason::Credentials, true));
         match &said {
             RestSaid::Took(permissions) if !permissions.can_view => {
-                report.found(subject, "may not view", feed.venue, causes())
+                report.found(subject, "may not view", feed.venue, causes());
             }
             RestSaid::Took(permissions) => {
                 let (mut outcome, mut what) = may(*permissions);
