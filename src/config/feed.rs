@@ -240,7 +240,7 @@ impl Reader<'_, '_> {
         let what = format!("feed \"{feed}\" can not sign with \"{}\": {unfit}", typed.get_ref());
         let mistake = match unfit {
             Unfit::Token(_) | Unfit::Passphrase(_) => Mistake::OtherVenuesKey,
-            Unfit::NoPassphrase(_) => Mistake::Placeholder,
+            Unfit::NoPassphrase(_) => Mistake::Passphrase,
             Unfit::NotBase64(_) => Mistake::SecretDecoding,
         };
         self.mistaken(&typed.span(), "credentials", &what, mistake);

@@ -130,7 +130,7 @@ fn credentials_that_do_not_fit_the_venue_are_told_before_it_refuses_them() {
             "exchange",
             exchange.clone(),
             ["they have no passphrase, and exchange wants", "passphrase = { env"],
-            Mistake::Placeholder,
+            Mistake::Passphrase,
         ),
         ("exchange", odd + PASSPHRASE, ["their secret is no base64", "copy it again"], Mistake::SecretDecoding),
         (
