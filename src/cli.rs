@@ -148,6 +148,9 @@ pub struct Check {
 /// `tickerd simulator`.
 #[derive(Clone, Debug, Args)]
 pub struct Simulator {
+    /// Be this venue: advanced-trade, advanced-trade-user or exchange
+    #[arg(long, value_name = "NAME", default_value = "advanced-trade")]
+    pub venue: String,
     /// Where to listen; the first line of stdout is the URL
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
@@ -258,6 +261,7 @@ const SIMULATOR_EXAMPLES: &str = "\
 Examples:
   tickerd simulator
   tickerd simulator --listen 127.0.0.1:8080 --product BTC-USD,SOL-USD --speed 10
+  tickerd simulator --venue exchange -c config.toml
   tickerd simulator --recording tape.ndjson.gz --loop --tls";
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod advanced_trade;
 mod connection;
 mod counterpart;
 mod dice;
+mod exchange;
 mod faults;
 mod gate;
 mod market;

@@ -116,6 +116,20 @@ impl Hidden {
         }
     }
 
+    /// Asks for one line, which may be empty. What ended the answer before, and was pasted with it, is no answer.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub fn ask_line(&mut self, question: &str) -> Result<Secret, AskError> {
+        let _ = write!(io::stderr(), "{question}: ");
+        while matches!(self.typed.get(self.taken), Some(b'\n' | b'\r')) {
+            self.taken += 1;
+        }
+        let line = self.line()?;
+        let _ = writeln!(io::stderr());
+        Ok(Secret::new(String::from_utf8_lossy(&line).into_owned()))
+    }
+
     fn line(&mut self) -> Result<Zeroizing<Vec<u8>>, AskError> {
         /// As a terminal's own line editing has them.
         const CTRL_C: u8 = 0x03;

@@ -181,6 +181,107 @@ fn what_can_not_sign_is_refused_with_the_reason_and_not_stored() {
     assert_says(&chosen, 78, &["no credentials are called so"]);
 }
 
+/// Three parts that have the form of Coinbase Exchange's and are nobody's; of a passphrase no word is seen either.
+const EXCHANGE_KEY: &str = "0123456789abcdef0123456789abcdef";
+const EXCHANGE_SECRET: &str =
+    "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWYwMTIzNDU2Nzg5YWJjZGVmMDEyMzQ1Njc4OWFiY2RlZg==";
+const PASSPHRASE: &str = "my twelve words";
+
+fn exchange_home() -> Home {
+    Home { folder: tempfile::tempdir().expect("a folder"), secret: EXCHANGE_SECRET.into() }
+}
+
+fn exchange_json() -> String {
+    serde_json::json!({"key": EXCHANGE_KEY, "secret": EXCHANGE_SECRET, "passphrase": PASSPHRASE}).to_string()
+}
+
+#[test]
+fn an_exchange_key_is_stored_with_its_passphrase_and_the_next_command_names_the_venue() {
+    let home = exchange_home();
+    let next = format!("tickerd run --venue exchange --channel user --product BTC-USD --credentials {NAME}");
+    let feed = format!("venue = \"exchange\" and credentials = \"{NAME}\"");
+    for typed in [format!("{EXCHANGE_KEY}\n{EXCHANGE_SECRET}\n{PASSPHRASE}\n"), exchange_json()] {
+        let added = home.add(&typed);
+        assert_says(&added, 0, &["HMAC-SHA256", "passphrase  stored with them", &next, &feed]);
+        assert!(!told(&added).contains("warning") && !told(&added).contains(PASSPHRASE), "{}", told(&added));
+        let stored = fs::read_to_string(home.stored()).expect("stored");
+        assert_eq!(stored.trim_end(), exchange_json(), "with all three");
+
+        let arguments =
+            ["check", "--venue", "exchange", "--channel", "full", "--product", "BTC-USD", "--credentials", NAME];
+        let from = format!("  passphrase    from {}", home.stored().display());
+        let checked = home.tickerd(&arguments, "");
+        assert_says(&checked, 0, &[&from, "full of BTC-USD"]);
+        assert!(!told(&checked).contains(PASSPHRASE));
+        let elsewhere = home.tickerd(&["check", "--channel", "user", "--credentials", NAME], "");
+        assert_says(
+            &elsewhere,
+            78,
+            &["--credentials: feed \"advanced-trade\" can not sign with", "they have a passphrase"],
+        );
+        fs::remove_file(home.stored()).expect("was stored");
+    }
+    fs::write(home.folder.path().join("key.json"), exchange_json()).expect("writes");
+    let import = ["credential", "add", NAME, "--offline", "--user", "--key-file", "key.json"];
+    assert_says(&home.tickerd(&import, ""), 0, &["passphrase  stored with them"]);
+}
+
+#[test]
+fn a_key_that_does_not_fit_the_venue_is_not_stored() {
+    let home = exchange_home();
+    let add = |more: &[&str], typed: &str| {
+        home.tickerd(&[&["credential", "add", NAME, "--offline", "--user"], more].concat(), typed)
+    };
+    let (two, cdp) = (format!("{EXCHANGE_KEY}\n{EXCHANGE_SECRET}"), Home::new().json());
+    let odd = exchange_json().replace("==", "");
+    for (venue, typed, parts) in [
+        (&["--venue", "exchange"][..], &two, ["there is no passphrase", "as a third line"]),
+        (&["--venue", "exchange"], &cdp, ["they are a CDP key", "exchange.coinbase.com"]),
+        (&["--venue", "advanced-trade"], &exchange_json(), ["they have a passphrase", "make a CDP key"]),
+        (&[], &odd, ["their secret is no base64", "copy it again"]),
+    ] {
+        let refused = add(venue, typed);
+        assert_says(&refused, 78, &parts);
+        assert_says(&refused, 78, &["Nothing is stored"]);
+        assert!(!told(&refused).contains(PASSPHRASE) && !home.stored().exists());
+    }
+    assert_says(&add(&["--venue", "binance"], &two), 64, &["\"binance\" is no venue", "exchange"]);
+    // Without a passphrase it is what Advanced Trade's were.
+    assert_says(&add(&[], &two), 0, &["February 2025"]);
+}
+
+/// What is asked of the venue, by one request; the answer is a list of accounts.
+fn one_request(listener: std::net::TcpListener) -> std::thread::JoinHandle<String> {
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("somebody asks");
+        let mut request = String::new();
+        while !request.ends_with("\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).expect("a request");
+            request.push(char::from(byte[0]));
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]").expect("is read");
+        request
+    })
+}
+
+#[test]
+fn the_exchange_is_asked_by_its_own_rest_interface() {
+    let home = exchange_home();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let rest = format!("http://{}", listener.local_addr().expect("bound"));
+    let asked = one_request(listener);
+    let added = home.tickerd(&["credential", "add", NAME, "--user", "--rest", &rest], &exchange_json());
+    assert_says(&added, 0, &["checked     the venue takes them; they may view"]);
+    let request = asked.join().expect("was asked").to_lowercase();
+    assert!(request.starts_with("get /accounts http/1.1\r\n"), "the Exchange's path");
+    for header in
+        ["cb-access-key: 0123", "cb-access-sign: ", "cb-access-timestamp: ", "cb-access-passphrase: my twelve"]
+    {
+        assert!(request.contains(header), "{header}");
+    }
+}
+
 /// The person's end of a terminal on which `tickerd credential add` runs.
 struct Person {
     terminal: File,
@@ -198,9 +299,9 @@ impl Person {
         Self { terminal: File::from(terminal), heard: String::new(), other_end }
     }
 
-    fn starts(&self, home: &Home) -> std::process::Child {
+    fn starts(&self, home: &Home, more: &[&str]) -> std::process::Child {
         let end = || Stdio::from(OwnedFd::from(self.other_end.try_clone().expect("a descriptor")));
-        let mut command = home.command(&["credential", "add", NAME, "--offline", "--user"]);
+        let mut command = home.command(&[&["credential", "add", NAME, "--offline", "--user"], more].concat());
         command.stdin(end()).stdout(end()).stderr(end()).spawn().expect("starts")
     }
 
@@ -229,7 +330,7 @@ fn a_person_is_asked_without_echo_and_the_terminal_is_as_before() {
     let pem = home.pem();
     for answers in [&[KEY, pem.trim_end()][..], &[&home.json()]] {
         let mut person = Person::new();
-        let mut child = person.starts(&home);
+        let mut child = person.starts(&home, &[]);
         for (question, answer) in ["key name or id", "secret, all lines"].iter().zip(answers) {
             person.hears(question);
             assert!(!person.sees_what_is_typed());
@@ -246,11 +347,44 @@ fn a_person_is_asked_without_echo_and_the_terminal_is_as_before() {
 }
 
 #[test]
+fn a_person_is_asked_for_a_passphrase_where_keys_have_one() {
+    let home = exchange_home();
+    fs::write(home.folder.path().join("two.json"), exchange_json().replace("passphrase", "other")).expect("writes");
+    let stored = "passphrase  stored with them";
+    for (more, answers, end) in [
+        (&[][..], &[EXCHANGE_KEY, EXCHANGE_SECRET, PASSPHRASE][..], stored),
+        // What a paste brings behind the secret is no answer to the next question.
+        (&[], &[EXCHANGE_KEY, &format!("{EXCHANGE_SECRET}\n\n"), PASSPHRASE], stored),
+        (&["--venue", "exchange"], &["k", EXCHANGE_SECRET, PASSPHRASE], stored),
+        (&["--venue", "exchange"], &[EXCHANGE_KEY, EXCHANGE_SECRET, &format!("\r\r{PASSPHRASE}")], stored),
+        (&["--key-file", "two.json"], &[PASSPHRASE], stored),
+        (&[], &[EXCHANGE_KEY, EXCHANGE_SECRET, ""], "February 2025"),
+    ] {
+        let mut person = Person::new();
+        let mut child = person.starts(&home, more);
+        let questions = ["key name or id", "secret, all lines", "passphrase"];
+        for (question, answer) in questions[3 - answers.len()..].iter().zip(answers) {
+            person.hears(question);
+            assert!(!person.sees_what_is_typed());
+            person.types(&format!("{answer}\r"));
+        }
+        person.hears(end);
+        person.hears("next        tickerd run");
+        assert!(child.wait().expect("ends").success());
+        assert!(person.sees_what_is_typed());
+        home.assert_hidden(&person.heard);
+        assert!(!person.heard.contains(PASSPHRASE));
+        assert_eq!(fs::read_to_string(home.stored()).expect("stored").contains(PASSPHRASE), end == stored);
+        fs::remove_file(home.stored()).expect("was stored");
+    }
+}
+
+#[test]
 fn an_interrupted_person_has_a_terminal_as_before_and_stored_nothing() {
     let home = Home::new();
     for key in ["\x03", "\x04", "TERM"] {
         let mut person = Person::new();
-        let mut child = person.starts(&home);
+        let mut child = person.starts(&home, &[]);
         person.hears("key name or id");
         person.types(&home.secret[..20]);
         match key {

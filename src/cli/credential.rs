@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 /// `tickerd credential`.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Credential {
-    /// Ask for a key and its secret without echo, check them, and store them
+    /// Ask for a key, its secret and what else it has without echo, check them, and store them
     #[command(after_help = ADD_EXAMPLES)]
     Add(Add),
     /// Print what is stored, and where; never a secret
@@ -29,6 +29,9 @@ pub struct Add {
     /// Read them from this `cdp_api_key.json` and do not ask
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
+    /// They are for this venue: exchange's have a passphrase, which is asked for too [default: what the key looks like]
+    #[arg(long, value_name = "VENUE")]
+    pub venue: Option<String>,
     /// Store them in place of those that have the name
     #[arg(long)]
     pub replace: bool,
@@ -53,7 +56,8 @@ const ADD_EXAMPLES: &str = "\
 Examples:
   tickerd credential add main
   tickerd credential add main --key-file cdp_api_key.json
-  tickerd credential add main < cdp_api_key.json";
+  tickerd credential add main < cdp_api_key.json
+  tickerd credential add exchange --venue exchange";
 
 /// Each of them, to be tried.
 #[cfg(test)]

@@ -1,19 +1,20 @@
 //! `tickerd credential`: stores credentials where `run` finds them. A secret comes in and is never told.
 
+mod given;
+
 use std::{
     fmt,
-    io::{self, Read, Write},
+    io::{self, Write},
     path::Path,
     sync::Arc,
     time::Duration,
 };
 
-use serde::de::IgnoredAny;
 use tokio::time::timeout;
 
 use super::{block_on, keep_out_of_core_files, said};
 use crate::{
-    auth::{Credentials, KeyFile, Secret, Signer, key::KeyError},
+    auth::{Credentials, Secret, Signer},
     cli,
     clock::Clock,
     config::{HMAC_EXPIRED, Store, Surroundings, read, store},
@@ -22,8 +23,7 @@ use crate::{
     net::{Network, client_config},
     random::Random,
     rest::Client,
-    terminal::{self, AskError, Hidden},
-    venue,
+    venue::{self, Products, Unfit, Venue},
     verdict::RestSaid,
 };
 
@@ -52,6 +52,7 @@ fn named(name: &str) -> Result<(), Failure> {
 fn add(options: &cli::Add, around: &Surroundings, out: &mut impl Write) -> Result<(), Failure> {
     let name = &options.name;
     named(name)?;
+    let venue = options.venue.as_deref().map(known).transpose()?;
     let stored = Store::new(around);
     let path = stored.place(name, options.user).map_err(|error| Failure::new(Status::Config, error))?;
     if path.exists() && !options.replace {
@@ -61,30 +62,48 @@ fn add(options: &cli::Add, around: &Surroundings, out: &mut impl Write) -> Resul
         );
         return Err(Failure::new(Status::Usage, what));
     }
-    let file = match &options.key_file {
-        Some(file) => {
-            let file = around.directory.join(file);
-            let text = read(&file, LONGEST).map_err(|error| {
-                Failure::new(Status::Config, format!("{} can not be read: {error}", file.display()))
-            })?;
-            KeyFile::read(&Secret::new(text)).map_err(|error| not_stored(&error))?
-        }
-        None if terminal::is_there() => asked()?,
-        None => piped()?,
-    };
+    let file = given::given(options.key_file.as_deref(), venue, around)?;
     let credentials = file.credentials(name).map_err(|error| not_stored(&error))?;
+    let venue = venue_of(&credentials, venue).map_err(|unfit| not_stored(&unfit_here(unfit)))?;
     store(&path, &file.write(credentials.signer()), options.replace).map_err(|error| {
         Failure::new(Status::Output, format!("{} can not be written, nothing is stored: {error}", path.display()))
     })?;
     let credentials = Arc::new(credentials);
-    let answer = if options.offline { None } else { Some(ask(&credentials, options.rest.as_deref())?) };
-    said(print_stored(&credentials, answer.as_ref(), &path, &stored, out))
+    let answer = if options.offline { None } else { Some(ask(&credentials, venue, options.rest.as_deref())?) };
+    said(print_stored(&credentials, venue, answer.as_ref(), &path, &stored, out))
+}
+
+fn known(name: &str) -> Result<&'static Venue, Failure> {
+    Venue::named(name).ok_or_else(|| {
+        let known: Vec<_> = venue::ALL.iter().map(|venue| venue.name).collect();
+        Failure::new(Status::Usage, format!("\"{name}\" is no venue; there is {}", known.join(", ")))
+    })
+}
+
+/// The venue that was named, else the first whose keys have a passphrase as these have, or have none.
+fn venue_of(credentials: &Credentials, named: Option<&'static Venue>) -> Result<&'static Venue, Unfit> {
+    let shared = matches!(credentials.signer(), Signer::Hmac(_));
+    let has_passphrase = shared && credentials.passphrase().is_some();
+    let alike = || venue::ALL.iter().copied().find(|venue| venue.hmac.passphrase == has_passphrase);
+    let venue = named.or_else(alike).unwrap_or(venue::ALL[0]);
+    venue.fits(credentials).map(|()| venue)
+}
+
+/// What does not fit, with the remedy that there is here.
+fn unfit_here(unfit: Unfit) -> String {
+    match unfit {
+        Unfit::NoPassphrase(venue) => format!(
+            "there is no passphrase, and {venue} wants the one that was chosen when the key was made: as a third line, or as \
+             \"passphrase\" beside \"key\" and \"secret\" in a JSON"
+        ),
+        other => other.to_string(),
+    }
 }
 
 /// Whether the venue takes them, unless that can not be found out in a time for which a person waits.
-fn ask(credentials: &Arc<Credentials>, base: Option<&str>) -> Result<RestSaid, Failure> {
+fn ask(credentials: &Arc<Credentials>, venue: &Venue, base: Option<&str>) -> Result<RestSaid, Failure> {
     const PATIENCE: Duration = Duration::from_secs(10);
-    let rest = venue::ALL[0].rest;
+    let rest = venue.rest;
     let base = base.unwrap_or(rest.url).trim_end_matches('/');
     let unreachable = |why: &dyn fmt::Display| RestSaid::Unreachable(why.to_string());
     // A machine without roots asks nobody, and keeps credentials all the same.
@@ -103,6 +122,7 @@ fn ask(credentials: &Arc<Credentials>, base: Option<&str>) -> Result<RestSaid, F
 
 fn print_stored(
     credentials: &Credentials,
+    venue: &Venue,
     answer: Option<&RestSaid>,
     path: &Path,
     stored: &Store,
@@ -116,7 +136,10 @@ fn print_stored(
         let mended: Vec<_> = credentials.mended().iter().map(ToString::to_string).collect();
         writeln!(out, "mended      {}", mended.join(", "))?;
     }
-    if let Signer::Hmac(_) = credentials.signer() {
+    if credentials.passphrase().is_some() {
+        writeln!(out, "passphrase  stored with them")?;
+    }
+    if venue.tokens && matches!(credentials.signer(), Signer::Hmac(_)) {
         writeln!(out, "warning     {HMAC_EXPIRED}")?;
     }
     match answer {
@@ -138,8 +161,15 @@ fn print_stored(
     if let Some(first) = stored.find(name).filter(|first| first != path) {
         writeln!(out, "warning     {} has the same name and is found before it", first.display())?;
     }
-    writeln!(out, "next        tickerd run --channel user --credentials {name}")?;
-    writeln!(out, "            or, in a feed of the configuration: credentials = \"{name}\"")?;
+    let is_first = std::ptr::eq(venue, venue::ALL[0]);
+    let (option, key) = match venue.name {
+        _ if is_first => (String::new(), String::new()),
+        other => (format!("--venue {other} "), format!("venue = \"{other}\" and ")),
+    };
+    let needs_product = venue.channel("user").is_some_and(|channel| channel.products == Products::Required);
+    let product = if needs_product { "--product BTC-USD " } else { "" };
+    writeln!(out, "next        tickerd run {option}--channel user {product}--credentials {name}")?;
+    writeln!(out, "            or, in a feed of the configuration: {key}credentials = \"{name}\"")?;
     if stored.is_of_the_system(path) {
         if name != "main" {
             writeln!(
@@ -150,57 +180,6 @@ fn print_stored(
         writeln!(out, "            and, where the service runs, for it to read them: systemctl restart tickerd")?;
     }
     out.flush()
-}
-
-/// From a person at the terminal.
-fn asked() -> Result<KeyFile, Failure> {
-    let failed = |error: AskError| Failure::new(Status::Usage, format!("{error}; nothing is stored"));
-    let mut hidden = Hidden::begin().map_err(failed)?;
-    let key = hidden.ask("key name or id, or the whole cdp_api_key.json (not shown)", is_whole).map_err(failed)?;
-    if is_json(key.expose()) {
-        return KeyFile::read(&key).map_err(|error| not_stored(&error));
-    }
-    let secret = hidden.ask("secret, all lines of it (not shown)", is_whole).map_err(failed)?;
-    Ok(KeyFile::of_halves(key.expose(), secret))
-}
-
-/// From a file or another program on stdin: the portal's JSON, or a line with the key and the secret below it.
-fn piped() -> Result<KeyFile, Failure> {
-    let mut text = String::with_capacity(usize::try_from(LONGEST).unwrap_or_default() + 1);
-    let read = io::stdin().lock().take(LONGEST + 1).read_to_string(&mut text);
-    let text = Secret::new(text);
-    read.map_err(|error| Failure::new(Status::Config, format!("stdin can not be read: {error}; nothing is stored")))?;
-    if text.expose().len() as u64 > LONGEST {
-        return Err(Failure::new(Status::Config, "stdin is longer than any key; nothing is stored"));
-    }
-    split(&text).map_err(|error| not_stored(&error))
-}
-
-fn split(text: &Secret) -> Result<KeyFile, KeyError> {
-    if is_json(text.expose()) {
-        return KeyFile::read(text);
-    }
-    let whole = text.expose().trim();
-    let (key, secret) = whole.split_once('\n').unwrap_or((whole, ""));
-    Ok(KeyFile::of_halves(key, Secret::new(secret.to_owned())))
-}
-
-/// Editors on Windows begin files with a byte order mark.
-fn is_json(text: &str) -> bool {
-    text.trim_start_matches('\u{feff}').trim_start().starts_with('{')
-}
-
-/// Whether the lines up to here are all of the answer: a JSON to its last brace, a PEM to the end of the key (openssl writes
-/// the curve's parameters before it), anything else is one line.
-fn is_whole(text: &str) -> bool {
-    if is_json(text) {
-        return !serde_json::from_str::<IgnoredAny>(text).is_err_and(|error| error.is_eof());
-    }
-    !text.contains("-----BEGIN") || text.lines().any(|line| line.contains("-----END") && !line.contains("PARAMETERS"))
-}
-
-fn not_stored(error: &KeyError) -> Failure {
-    Failure::new(Status::Config, format!("{error}. Nothing is stored"))
 }
 
 /// The key's id is shown: it is public, it is in every message, and by it people tell in the portal which one this is.
@@ -230,6 +209,10 @@ fn list(stored: &Store, out: &mut impl Write) -> Result<(), Failure> {
     said(printed)
 }
 
+fn not_stored(why: &impl fmt::Display) -> Failure {
+    Failure::new(Status::Config, format!("{why}. Nothing is stored"))
+}
+
 fn credentials(name: &str, path: &Path) -> Result<Credentials, String> {
     let text = Secret::new(read(path, LONGEST).map_err(|error| error.to_string())?);
     Credentials::from_key_file(name, &text).map_err(|error| error.to_string())
@@ -257,39 +240,4 @@ fn remove(name: &str, stored: &Store, out: &mut impl Write) -> Result<(), Failur
         out.flush()
     };
     said(print())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_answer_is_whole_at_its_own_end() {
-        for (whole, parts) in [
-            ("organizations/a/apiKeys/b", &[][..]),
-            ("{\n\"name\": \"{}\",\n\"privateKey\": \"-----BEGIN\"\n}", &["{", "{\n\"name\": \"{}\","][..]),
-            ("{}", &[]),
-            ("-----BEGIN A KEY-----\nAA\n-----END A KEY-----", &["-----BEGIN A KEY-----", "-----BEGIN A KEY-----\nAA"]),
-            ("-----BEGIN A KEY-----\\nAA\\n-----END A KEY-----\\n", &[]),
-            (
-                "-----BEGIN EC PARAMETERS-----\nAA\n-----END EC PARAMETERS-----\n-----BEGIN A KEY-----\nAA\n-----END A KEY-----",
-                &["-----BEGIN EC PARAMETERS-----\nAA\n-----END EC PARAMETERS-----"],
-            ),
-        ] {
-            assert!(is_whole(whole), "{whole}");
-            for part in parts {
-                assert!(!is_whole(part), "{part}");
-            }
-        }
-    }
-
-    #[test]
-    fn stdin_holds_a_file_or_a_line_and_what_is_below_it() {
-        let split = |text: &str| split(&Secret::new(text.to_owned())).map(|file| (file.key, file.secret));
-        let (key, secret) = split("\n k \r\nsecret\nof lines\n").expect("both");
-        assert_eq!((key.as_str(), secret.expose()), ("k", "secret\nof lines"));
-        let (key, secret) = split(" {\"id\":\"u\",\"privateKey\":\"AB\"}\n").expect("both");
-        assert_eq!((key.as_str(), secret.expose()), ("u", "AB"));
-        assert_eq!(split("k").expect("to be refused by its reader").1.expose(), "");
-    }
 }

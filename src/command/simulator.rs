@@ -26,7 +26,7 @@ use crate::{
         self, FaultError, Faults, Recording, RecordingError, Simulator,
         tls::{Identity, IdentityError},
     },
-    venue::Product,
+    venue::{self, Product, Venue},
 };
 
 /// What the command line asks for.
@@ -70,9 +70,11 @@ pub fn run(cli: &Cli, typed: &cli::Simulator) -> Result<(), Failure> {
         Some(file) => known(file)?,
         None => Vec::new(),
     };
+    let venue = venue(&typed.venue)?;
     let products = typed.product.iter().map(|id| Product::parse(id)).collect::<Result<_, _>>();
     block_on(async {
         let exchange = simulator::Options {
+            venue,
             speed: typed.speed,
             credentials,
             products: products.map_err(|error| Failure::new(Status::Usage, error))?,
@@ -91,6 +93,13 @@ pub fn run(cli: &Cli, typed: &cli::Simulator) -> Result<(), Failure> {
         let served = serve(options, &mut io::stdout().lock(), signals.stop()).await;
         served.map_err(|error| Failure::new(error.status(), error))
     })?
+}
+
+fn venue(name: &str) -> Result<&'static Venue, Failure> {
+    Venue::named(name).ok_or_else(|| {
+        let known: Vec<_> = venue::ALL.iter().map(|venue| venue.name).collect();
+        Failure::new(Status::Usage, format!("the simulator knows no venue \"{name}\": there are {}", known.join(", ")))
+    })
 }
 
 fn known(file: &Path) -> Result<Vec<Arc<Credentials>>, Failure> {
@@ -260,6 +269,14 @@ mod tests {
         };
         serve(options(true), &mut Lines(sender), client).await.expect("serves");
         assert!(!told.await.expect("told").exists());
+    }
+
+    #[test]
+    fn an_unknown_venue_is_refused_with_those_that_there_are() {
+        let error = venue("gdax").expect_err("unknown");
+        assert_eq!(error.status, Status::Usage);
+        assert!(error.message.contains("gdax") && error.message.contains("exchange"), "{}", error.message);
+        assert_eq!(venue("exchange").expect("known").name, "exchange");
     }
 
     #[tokio::test]

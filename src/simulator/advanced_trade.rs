@@ -53,7 +53,7 @@ impl Counterpart for AdvancedTrade {
 
     fn refuse(&self, refusal: &Refusal) -> String {
         frame::error(match refusal {
-            Refusal::Unreadable(_) | Refusal::NoProducts => "failure to subscribe",
+            Refusal::Unreadable(_) | Refusal::NoProducts(_) => "failure to subscribe",
             Refusal::TooFast => "rate limit exceeded",
             Refusal::TooManyBooks(_) => "too many L2 streams requested in a single session",
             _ => "authentication failure",

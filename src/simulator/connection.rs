@@ -314,8 +314,13 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Connection<'a, S> {
             Ending::Cut => {
                 let _ = timeout(GOODBYE, self.cut()).await;
             }
+            Ending::Slow => {
+                if let Some(words) = self.simulator.counterpart.too_slow() {
+                    let _ = timeout(GOODBYE, self.say_last(words)).await;
+                }
+            }
             Ending::Dead => hold(self.socket.into_inner()).await,
-            Ending::Reset | Ending::Slow | Ending::Failed(_) | Ending::Refused(_) | Ending::Answered => {}
+            Ending::Reset | Ending::Failed(_) | Ending::Refused(_) | Ending::Answered => {}
         }
         ending
     }
@@ -323,15 +328,28 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Connection<'a, S> {
     /// Says goodbye after the message that was begun, and waits for the client's own.
     async fn close(&mut self, code: u16) -> Result<(), tungstenite::Error> {
         self.outbox.keep_begun();
+        self.empty().await?;
+        self.socket.close(Some(CloseFrame { code: CloseCode::from(code), reason: Utf8Bytes::default() })).await?;
+        while let Some(Ok(_)) = self.socket.next().await {}
+        Ok(self.socket.get_mut().shutdown().await?)
+    }
+
+    /// Says why it ends, after the message that was begun.
+    async fn say_last(&mut self, words: String) -> Result<(), tungstenite::Error> {
+        self.outbox.keep_begun();
+        self.outbox.push_text(words.into());
+        self.empty().await?;
+        self.socket.flush().await
+    }
+
+    async fn empty(&mut self) -> Result<(), tungstenite::Error> {
         while let Some((frame, whole)) = self.outbox.pop() {
             if let Some(message) = whole {
                 self.simulator.tell(&Observed::Sent { conn: self.number, message });
             }
             self.socket.feed(frame).await?;
         }
-        self.socket.close(Some(CloseFrame { code: CloseCode::from(code), reason: Utf8Bytes::default() })).await?;
-        while let Some(Ok(_)) = self.socket.next().await {}
-        Ok(self.socket.get_mut().shutdown().await?)
+        Ok(())
     }
 
     /// A frame is announced and comes half.

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{
     advanced_trade::AdvancedTrade,
     dice::Dice,
+    exchange::Exchange,
     gate::{Allowance, Proof, Signed},
     market::{Market, TooLate},
     refusal::Refusal,
@@ -17,7 +18,8 @@ use super::{
 use crate::venue::{Channel, Listed, Permissions, Venue, advanced_trade};
 
 /// Every venue that can be played.
-const ALL: &[&dyn Counterpart] = &[&AdvancedTrade(&advanced_trade::MARKET), &AdvancedTrade(&advanced_trade::USER)];
+const ALL: &[&dyn Counterpart] =
+    &[&AdvancedTrade(&advanced_trade::MARKET), &AdvancedTrade(&advanced_trade::USER), &Exchange];
 
 /// A venue, as it looks from inside.
 pub trait Counterpart: Sync {
@@ -42,6 +44,11 @@ pub trait Counterpart: Sync {
 
     /// What a client is told by WebSocket that is refused.
     fn refuse(&self, refusal: &Refusal) -> String;
+
+    /// The last word to a client that takes nothing of what it is sent.
+    fn too_slow(&self) -> Option<String> {
+        None
+    }
 
     /// What is at this path of the REST interface.
     fn resource(&self, path: &str) -> Option<Resource>;
@@ -147,5 +154,18 @@ impl Request {
     #[must_use]
     pub fn channels(&self) -> String {
         self.wanted.iter().map(|wanted| wanted.channel.name).collect::<Vec<_>>().join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::venue;
+
+    #[test]
+    fn each_venue_can_be_played() {
+        for venue in venue::ALL {
+            assert_eq!(of(venue).venue().name, venue.name);
+        }
     }
 }

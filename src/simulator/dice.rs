@@ -43,6 +43,13 @@ impl Dice {
         self.share() < probability
     }
 
+    /// A UUID, as venues give them to users and orders.
+    pub fn uuid(&mut self) -> String {
+        let (high, low) = (self.next(), self.next());
+        let (first, second, third) = (high >> 32, (high >> 16) & 0xffff, high & 0xfff);
+        format!("{first:08x}-{second:04x}-4{third:03x}-a{:03x}-{:012x}", low >> 52, low & 0xffff_ffff_ffff)
+    }
+
     /// Another order.
     pub fn shuffle<T>(&mut self, things: &mut [T]) {
         for last in (1..things.len()).rev() {

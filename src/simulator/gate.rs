@@ -40,6 +40,8 @@ pub enum Proof {
         timestamp: Option<Value>,
         /// The signature.
         signature: Option<String>,
+        /// What goes with it at some venues.
+        passphrase: Option<String>,
     },
 }
 
@@ -133,10 +135,15 @@ impl Gate {
         match proof {
             Proof::None => Err(Refusal::Unsigned),
             Proof::Jwt(token) => self.check_token(token, what, unix),
-            Proof::Hmac { key: Some(key), timestamp: Some(timestamp), signature: Some(signature) } => {
-                self.check_hmac(what, key, timestamp, signature, unix)
+            Proof::Hmac { key, timestamp, signature, passphrase } => {
+                let key = key.as_ref().ok_or(Refusal::Incomplete("key"))?;
+                let signature = signature.as_ref().ok_or(Refusal::Incomplete("signature"))?;
+                let timestamp = timestamp.as_ref().ok_or(Refusal::Incomplete("timestamp"))?;
+                if self.counterpart.venue().hmac.passphrase && passphrase.is_none() {
+                    return Err(Refusal::Incomplete("passphrase"));
+                }
+                self.check_hmac(what, key, timestamp, signature, passphrase.as_deref(), unix)
             }
-            Proof::Hmac { .. } => Err(Refusal::Incomplete),
         }
     }
 
@@ -146,6 +153,7 @@ impl Gate {
         key: &str,
         timestamp: &Value,
         signature: &str,
+        passphrase: Option<&str>,
         unix: u64,
     ) -> Result<(), Refusal> {
         let (timestamp, signed) = what.timestamp(timestamp)?;
@@ -156,6 +164,9 @@ impl Gate {
         if !self.credentials.is_empty() {
             let known = self.credentials.iter().find(|known| known.key() == key).ok_or(Refusal::UnknownKey)?;
             let Signer::Hmac(secret) = known.signer() else { return Err(Refusal::UnknownKey) };
+            if known.passphrase().is_some_and(|known| Some(known.expose()) != passphrase) {
+                return Err(Refusal::Passphrase);
+            }
             if what.signature(secret, &timestamp) != signature {
                 let mistaken =
                     what.mistaken(secret, &timestamp).into_iter().find(|(mistaken, _)| mistaken == signature);

@@ -3,9 +3,11 @@
 
 mod book;
 mod listing;
+mod orders;
 
-pub use book::{Change, Side, TooLate};
+pub use book::{Book, Change, Side, TooLate};
 pub use listing::{Listing, Trade};
+pub use orders::{Step, What};
 
 use std::time::Duration;
 
@@ -60,6 +62,11 @@ impl Market {
     #[must_use]
     pub fn at(&self, elapsed: Duration) -> Timestamp {
         self.opened.checked_add(elapsed).unwrap_or(Timestamp::MAX)
+    }
+
+    /// All that is traded.
+    pub fn listings(&self) -> impl Iterator<Item = &Listing> {
+        self.listings.iter()
     }
 
     /// What is traded as `product`.

@@ -13,7 +13,12 @@ use jiff::Timestamp;
 /// Between two lines where no line says when it was sent.
 const EVEN: Duration = Duration::from_millis(50);
 
-/// As far into a line as the time of sending is looked for: the venue writes it second, after the channel.
+/// What the Exchange says first of a product tells of its last trade, which may be long past: no wait is longer than this
+/// where a line does not say when it was sent itself.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// As far into a line, and before its end, as the time of sending is looked for: Advanced Trade writes it second, after the
+/// channel, the Exchange somewhere in 400 bytes or last.
 const LOOK: usize = 256;
 
 /// A file of messages, one a line, plain or compressed; it is read as it is played.
@@ -109,27 +114,42 @@ impl Playback {
     /// Never back: the venue's clocks do not agree to the microsecond, and its order is the order of sending.
     fn pace(&mut self, line: &[u8]) -> Duration {
         match (sent(line), self.first) {
-            (Some(sent), Some(first)) => {
+            (Some((sent, exact)), Some(first)) => {
                 let after = Duration::try_from(sent.duration_since(first)).unwrap_or_default();
-                self.last = self.last.max(after);
+                let most = if exact { Duration::MAX } else { self.last.saturating_add(LONGEST) };
+                if after > most {
+                    self.begin(sent, most);
+                }
+                self.last = self.last.max(after.min(most));
             }
-            (Some(sent), None) => {
-                self.first = sent.checked_sub(jiff::SignedDuration::try_from(self.last).unwrap_or_default()).ok();
-            }
+            (Some((sent, _)), None) => self.begin(sent, self.last),
             (None, Some(_)) => {}
             (None, None) => self.last += EVEN,
         }
         self.last
     }
+
+    /// What was sent at `sent` is due so long after the beginning.
+    fn begin(&mut self, sent: Timestamp, after: Duration) {
+        self.first = sent.checked_sub(jiff::SignedDuration::try_from(after).unwrap_or_default()).ok();
+    }
 }
 
-/// When a line was sent, as its own `timestamp` says.
-fn sent(line: &[u8]) -> Option<Timestamp> {
-    const KEY: &[u8] = b"\"timestamp\":\"";
-    let head = &line[..line.len().min(LOOK)];
-    let value = &head[memchr::memmem::find(head, KEY)? + KEY.len()..];
+/// When a line was sent, and whether that is exact: Advanced Trade says it in the envelope, of the Exchange's messages some
+/// say when a trade was, and that they say last where they are changes of a book.
+fn sent(line: &[u8]) -> Option<(Timestamp, bool)> {
+    let (head, tail) = (&line[..line.len().min(LOOK)], &line[line.len().saturating_sub(LOOK)..]);
+    let exact = time_behind(b"\"timestamp\":\"", head).map(|sent| (sent, true));
+    let other = || time_behind(b"\"time\":\"", head).or_else(|| time_behind(b"\"time\":\"", tail));
+    exact.or_else(|| other().map(|sent| (sent, false)))
+}
+
+/// The Exchange has written year 1 where it did not know; that is none.
+fn time_behind(key: &[u8], part: &[u8]) -> Option<Timestamp> {
+    let value = &part[memchr::memmem::find(part, key)? + key.len()..];
     let end = memchr::memchr(b'"', value)?;
-    std::str::from_utf8(&value[..end]).ok()?.parse().ok()
+    let time = std::str::from_utf8(&value[..end]).ok()?.parse().ok();
+    time.filter(|time| *time > Timestamp::UNIX_EPOCH)
 }
 
 fn plain(mut from: impl BufRead + Send + 'static) -> io::Result<Box<dyn BufRead + Send>> {
@@ -179,6 +199,21 @@ mod tests {
         assert_eq!(lines.iter().map(|line| &line.text[..]).collect::<Vec<_>>().join(&b'\n'), PLAIN.as_bytes());
         let paces: Vec<_> = lines.iter().map(|line| line.after.as_nanos()).collect();
         assert_eq!(paces, [0, 499_999_999, 499_999_999, 499_999_999]);
+    }
+
+    #[test]
+    fn the_exchanges_lines_say_their_time_otherwise() {
+        let changes = "[\"sell\",\"0.00001306\",\"660.5\"],".repeat(30);
+        let lines = all(&Recording::held(format!(
+            "{{\"type\":\"subscriptions\",\"channels\":[]}}\n\
+             {{\"type\":\"ticker\",\"time\":\"2021-04-17T16:43:37.000000Z\",\"trade_id\":1}}\n\
+             {{\"type\":\"l2update\",\"changes\":[{changes}],\"time\":\"0001-01-01T00:00:00.000000Z\"}}\n\
+             {{\"type\":\"l2update\",\"changes\":[{changes}],\"time\":\"2021-04-17T16:43:38.500000Z\"}}\n\
+             {{\"type\":\"ticker\",\"time\":\"2021-04-17T16:47:00.000000Z\",\"trade_id\":2}}\n\
+             {{\"type\":\"ticker\",\"time\":\"2021-04-17T16:47:00.250000Z\",\"trade_id\":3}}\n"
+        )));
+        let paces: Vec<_> = lines.iter().map(|line| line.after.as_millis()).collect();
+        assert_eq!(paces, [50, 50, 50, 1_550, 6_550, 6_800], "a trade minutes later is no wait of minutes");
     }
 
     #[test]

@@ -167,7 +167,12 @@ fn proof(headers: &HeaderMap) -> Proof {
     }
     match (named("CB-ACCESS-KEY"), named("CB-ACCESS-TIMESTAMP"), named("CB-ACCESS-SIGN")) {
         (None, None, None) => Proof::None,
-        (key, timestamp, signature) => Proof::Hmac { key, timestamp: timestamp.map(Value::String), signature },
+        (key, timestamp, signature) => Proof::Hmac {
+            key,
+            timestamp: timestamp.map(Value::String),
+            signature,
+            passphrase: named("CB-ACCESS-PASSPHRASE"),
+        },
     }
 }
 

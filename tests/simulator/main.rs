@@ -1,6 +1,7 @@
 //! The built-in exchange, seen by a scripted client: over in-memory streams, under tokio's paused time.
 
 mod client;
+mod exchange;
 mod faults;
 mod recording;
 mod rest;

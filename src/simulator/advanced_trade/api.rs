@@ -52,13 +52,13 @@ impl Signed for Calling<'_> {
         recipe::signed(
             key,
             [
-                (format!("{timestamp}{method}{target}{body}"), "the query as well, which is not signed"),
-                (format!("{timestamp}{lower}{path}{body}"), "the method in small letters"),
+                (format!("{timestamp}{method}{target}{body}"), "over the query as well, which is not signed"),
+                (format!("{timestamp}{lower}{path}{body}"), "over the method in small letters"),
                 (
                     format!("{timestamp}{method}https://{HOST}{path}{body}"),
-                    "scheme and host as well, which are not signed",
+                    "over scheme and host as well, which are not signed",
                 ),
-                (format!("{timestamp}{method}{path}/{body}"), "a slash more than the path has"),
+                (format!("{timestamp}{method}{path}/{body}"), "over a slash more than the path has"),
             ],
         )
     }

@@ -57,6 +57,7 @@ mod tests {
         let over = |prehash: &str| Proof::Hmac {
             key: Some("k".to_owned()),
             timestamp: Some(Value::String(NOW.to_string())),
+            passphrase: None,
             signature: Some(hex::encode(hmac::Key::new(secret).sign(&format!("{NOW}{prehash}")))),
         };
         let call = Call {

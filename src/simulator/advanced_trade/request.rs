@@ -14,6 +14,9 @@ use crate::{
     venue::{Products, Venue, advanced_trade::MARKET},
 };
 
+/// For whoever reads the exchange's log.
+const FORM: &str = "it should be {\"type\":\"subscribe\",\"product_ids\":[…],\"channel\":\"…\"}";
+
 #[derive(Deserialize)]
 struct Text {
     r#type: String,
@@ -29,21 +32,21 @@ struct Text {
 pub fn read(text: &str, venue: &'static Venue) -> Result<Request, Refusal> {
     // serde_json's message names a place in the text and a type, and no value but a key.
     let text: Text = serde_json::from_str(text)
-        .map_err(|error| Refusal::Unreadable(format!("line {}, column {}", error.line(), error.column())))?;
+        .map_err(|error| Refusal::Unreadable(format!("line {}, column {}: {FORM}", error.line(), error.column())))?;
     let subscribe = match text.r#type.as_str() {
         "subscribe" => true,
         "unsubscribe" => false,
         _ => return Err(Refusal::Unreadable("type is neither subscribe nor unsubscribe".to_owned())),
     };
-    let channel = venue.channel(&text.channel).ok_or(Refusal::UnknownChannel)?;
+    let channel = venue.channel(&text.channel).ok_or_else(|| Refusal::UnknownChannel(text.channel.clone()))?;
     let products = text.product_ids.unwrap_or_default();
     if subscribe && products.is_empty() && channel.products == Products::Required {
-        return Err(Refusal::NoProducts);
+        return Err(Refusal::NoProducts(channel.name));
     }
     let proof = match (text.jwt, text.api_key, text.timestamp, text.signature) {
         (Some(token), ..) => Proof::Jwt(token),
         (None, None, None, None) => Proof::None,
-        (None, key, timestamp, signature) => Proof::Hmac { key, timestamp, signature },
+        (None, key, timestamp, signature) => Proof::Hmac { key, timestamp, signature, passphrase: None },
     };
     Ok(Request { subscribe, wanted: vec![Wanted { channel, of: products }], proof })
 }
@@ -72,7 +75,7 @@ impl Signed for Subscribing<'_> {
     }
 
     fn mistaken(&self, key: &hmac::Key, timestamp: &str) -> Vec<(String, &'static str)> {
-        const REST: &str = "a REST request: a subscribe signs timestamp, channel and products";
+        const REST: &str = "over a REST request: a subscribe signs timestamp, channel and products";
         let (channel, products) = self.parts();
         let mut sorted = products.to_vec();
         sorted.sort_unstable();
@@ -83,11 +86,11 @@ impl Signed for Subscribing<'_> {
                 (format!("{timestamp}GET{}", MARKET.rest.permissions), REST),
                 (
                     format!("{timestamp}{channel}{}", sorted.join(",")),
-                    "the products in another order than the message's",
+                    "over the products in another order than the message's",
                 ),
-                (format!("{timestamp}{channel}{}", products.concat()), "products without a comma between them"),
-                (format!("{timestamp}{channel}{}", products.join(", ")), "products with blanks between them"),
-                (format!("{timestamp}{channel}"), "the channel without its products"),
+                (format!("{timestamp}{channel}{}", products.concat()), "over products without a comma between them"),
+                (format!("{timestamp}{channel}{}", products.join(", ")), "over products with blanks between them"),
+                (format!("{timestamp}{channel}"), "over the channel without its products"),
             ],
         )
     }

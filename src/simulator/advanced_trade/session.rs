@@ -24,7 +24,7 @@ pub struct Session {
     sequence: u64,
     holes: f64,
     dice: Dice,
-    /// The user's id, where acks list one instead of products.
+    /// The one user's id, the same on every connection, where acks list one instead of products.
     user: String,
     /// The server's uptime in seconds: unrelated to that of another connection, as with another server.
     uptime: u64,
@@ -47,7 +47,15 @@ impl Session {
     #[must_use]
     pub fn new(sends: Sends, seed: u64, holes: f64, mut dice: Dice) -> Self {
         let uptime = dice.below(500_000);
-        Self { subscriptions: BTreeMap::new(), sends, sequence: 0, holes, dice, user: user(seed), uptime }
+        Self {
+            subscriptions: BTreeMap::new(),
+            sends,
+            sequence: 0,
+            holes,
+            dice,
+            user: Dice::new(seed, u64::MAX).uuid(),
+            uptime,
+        }
     }
 }
 
@@ -217,14 +225,6 @@ impl Subscription {
         }
         Ok(events)
     }
-}
-
-/// The one user's id, the same on every connection.
-fn user(seed: u64) -> String {
-    let mut dice = Dice::new(seed, u64::MAX);
-    let (high, low) = (dice.next(), dice.next());
-    let (first, second, third) = (high >> 32, (high >> 16) & 0xffff, high & 0xfff);
-    format!("{first:08x}-{second:04x}-4{third:03x}-a{:03x}-{:012x}", low >> 52, low & 0xffff_ffff_ffff)
 }
 
 /// How often a channel is told; None where a snapshot is all.

@@ -19,7 +19,7 @@ pub struct Book {
 }
 
 /// Which side of the book.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Side {
     /// Who buys.
     Bid,

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     STEP,
     book::{Book, quantity},
+    orders::Orders,
 };
 use crate::simulator::dice::Dice;
 
@@ -23,6 +24,7 @@ pub struct Listing {
     trades_a_step: f64,
     price: i64,
     book: Book,
+    orders: Orders,
     trades: VecDeque<Trade>,
     candles: VecDeque<Candle>,
     year: (i64, i64),
@@ -41,6 +43,8 @@ pub struct Trade {
     pub time: Timestamp,
     /// Whether the maker bought.
     pub buy: bool,
+    /// The matching engine's number.
+    pub sequence: u64,
 }
 
 /// Five minutes; prices in the listing's units, volume in units of 10^-8.
@@ -63,6 +67,8 @@ pub struct Candle {
 /// The last 24 hours and 52 weeks.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Day {
+    /// The first price of the day.
+    pub open: i64,
     /// What was traded, in units of 10^-8.
     pub volume: u64,
     /// The lowest price of the day.
@@ -80,12 +86,14 @@ pub struct Day {
 impl Listing {
     pub(super) fn new(product: &str, rate: f64, depth: usize, dice: &mut Dice, opened: Timestamp) -> Self {
         let (price, places) = first_price(product, dice);
+        let book = Book::new(price, depth, dice);
         let mut listing = Self {
             product: product.to_owned(),
             places,
             trades_a_step: rate * STEP.as_secs_f64(),
             price,
-            book: Book::new(price, depth, dice),
+            orders: Orders::new(product, &book),
+            book,
             trades: VecDeque::new(),
             candles: VecDeque::new(),
             year: (price / 2, price * 2),
@@ -118,6 +126,18 @@ impl Listing {
         &self.book
     }
 
+    /// The same, order by order.
+    #[must_use]
+    pub fn orders(&self) -> &Orders {
+        &self.orders
+    }
+
+    /// What was traded last.
+    #[must_use]
+    pub fn newest(&self) -> Option<&Trade> {
+        self.trades.back()
+    }
+
     /// The id of the last trade.
     #[must_use]
     pub fn last_trade(&self) -> u64 {
@@ -141,6 +161,7 @@ impl Listing {
         let price = self.price();
         let first = self.candles.front().map_or(price, |candle| candle.open);
         Day {
+            open: first,
             volume: self.candles.iter().map(|candle| candle.volume).sum(),
             low: self.candles.iter().map(|candle| candle.low).min().unwrap_or(price),
             high: self.candles.iter().map(|candle| candle.high).max().unwrap_or(price),
@@ -157,7 +178,11 @@ impl Listing {
         }
         // A product that hardly trades has a book that hardly moves; a busy one's changes each 50 to 100 ms.
         if trades || dice.chance((self.trades_a_step * 8.0).min(0.7)) {
+            let version = self.book.version();
             self.book.step(self.price, dice, at);
+            for change in self.book.since(version).into_iter().flatten() {
+                self.orders.change(change);
+            }
         }
     }
 
@@ -189,7 +214,9 @@ impl Listing {
     fn tell(&mut self, price: i64, size: u64, buy: bool, at: Timestamp) {
         let id = self.trades.back().map_or(1_000_000, |trade| trade.id + 1);
         let time = Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at);
-        self.trades.push_back(Trade { id, price, size, time, buy });
+        let mut trade = Trade { id, price, size, time, buy, sequence: 0 };
+        trade.sequence = self.orders.trade(&trade);
+        self.trades.push_back(trade);
         if self.trades.len() > TRADES_KEPT {
             self.trades.pop_front();
         }
