@@ -128,7 +128,7 @@ fn examine(
     let text = read(file).map_err(|error| failed(&error))?;
     let feeds = patient.map_or(&[][..], |patient| &patient.feeds);
     let feed = feeds.iter().find(|feed| feed.credentials.is_some()).or_else(|| feeds.first());
-    let venue = named.or_else(|| feed.map(|feed| feed.venue)).unwrap_or(venue::ALL[0]);
+    let venue = named.or_else(|| feed.map(|feed| feed.venue)).unwrap_or_else(|| meant(&text));
     let first = || Some(&*patient?.credentials.first()?.credentials);
     let credentials = feed.and_then(|feed| feed.credentials.as_deref()).or_else(first);
     let findings = verdict::message(&text, venue, credentials, now).map_err(|error| failed(&error))?;
@@ -138,12 +138,21 @@ fn examine(
             report.found(subject, format!("against the secret of \"{}\"", credentials.name()), venue, findings);
         }
         None => {
-            let what = "what only the secret can tell was not looked at: add --key-file or --credentials";
+            let what = format!(
+                "as one for {}; what only the secret can tell was not looked at: add --key-file or --credentials",
+                venue.name
+            );
             let outcome = if verdict::is_refusal(&findings) { Outcome::Ill } else { Outcome::Doubtful };
             report.add_because(subject, outcome, what, venue, findings);
         }
     }
     Ok(())
+}
+
+/// Where nothing else says for whom a message is, a passphrase does: Advanced Trade has none.
+fn meant(message: &str) -> &'static Venue {
+    let has = message.to_lowercase().contains("passphrase");
+    venue::ALL.iter().find(|venue| venue.hmac.passphrase == has).unwrap_or(&venue::ALL[0])
 }
 
 fn read(file: &Path) -> io::Result<String> {

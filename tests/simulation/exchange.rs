@@ -4,7 +4,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use tickerd::{
-    simulator::Recording,
+    simulator::{Recording, Speed},
     venue::{Product, exchange::EXCHANGE},
 };
 use tokio::time::sleep;
@@ -32,18 +32,16 @@ const ALL: &[&str] = &[
 ];
 
 #[tokio::test(start_paused = true)]
-async fn an_hour_of_seeded_faults_on_every_channel_loses_nothing() {
+async fn seeded_faults_on_every_channel_lose_nothing() {
     let mut plot = Plot::at(&EXCHANGE, ALL, Some(exchange_key()));
-    plot.exchange.faults = faults(&["random:3", "fragment"]);
+    plot.exchange.faults = faults(&["random:9", "fragment"]);
     plot.pipe = 4096;
     let play = plot.play();
-    sleep(Duration::from_secs(3600)).await;
+    sleep(Duration::from_secs(1200)).await;
     let (seen, output) = play.end().await;
     let (lines, connections) = assert_nothing_is_lost(&seen, &output);
     assert!(connections > 40, "{connections}");
-    assert!(lines > 50_000, "{lines}");
-    let refused = seen.lock().expect("whole").subscribes.iter().filter(|(.., accepted)| !accepted).count();
-    assert_eq!(refused, 0, "the exchange took every signature");
+    assert!(lines > 20_000, "{lines}");
 }
 
 /// The venue's own sample signs once, outside of its reconnect loop: after 30 s every reconnect is refused.
@@ -93,6 +91,8 @@ async fn a_recorded_session_is_recorded_again_as_it_was() {
         .collect();
     let mut plot = Plot::at(&EXCHANGE, &["level2", "ticker", "matches"], Some(exchange_key()));
     plot.exchange.recording = Some(Arc::new(recording));
+    // It holds no heartbeats: after 15 s without one the connection would be given up.
+    plot.exchange.speed = Speed::Times(10.0);
     let play = plot.play();
     sleep(Duration::from_secs(600)).await;
     let (seen, output) = play.end().await;

@@ -7,9 +7,9 @@ use std::{fs, io::Read, path::Path, sync::Arc, time::Duration};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use tickerd::{
-    auth::{Credentials, KeyFile, Secret, hmac},
+    auth::{Credentials, KeyFile, Secret, Stamp, hmac},
     simulator::{Ending, Faults, Options, Recording, Simulator, Speed},
-    venue::exchange::EXCHANGE,
+    venue::{Product, Request, Subscribe, exchange::EXCHANGE},
 };
 use tokio::time::{Instant, timeout};
 
@@ -200,6 +200,26 @@ async fn a_signature_is_taken_while_it_is_fresh_and_only_once() {
     public["signature"] = json!(signature("nonsense"));
     client.say(public).await;
     assert_eq!(refusal(&mut client).await.1.as_deref(), Some("invalid signature"), "on a public channel too");
+}
+
+/// Both sides of the venue were written apart, from the same facts.
+#[tokio::test(start_paused = true)]
+async fn what_the_client_itself_writes_is_let_in() {
+    let (simulator, credentials) = (that_knows(), known());
+    let mut client = Client::connect(&simulator).await;
+    let stamp = |millis| Stamp { unix: NOW, millis, nonce: [0; 16] };
+    for (millis, names) in [(0, &["heartbeat", "ticker", "matches"][..]), (5, &["full", "level2", "level3", "user"])] {
+        let channels = names.iter().map(|name| EXCHANGE.channel(name).expect("a channel")).collect();
+        let products = BOTH.iter().map(|id| Product::parse(id).expect("spelt right")).collect();
+        let subscribe = Subscribe { unsubscribes: false, channels, products, accounts: Vec::new() };
+        client.say((EXCHANGE.write)(&subscribe, Some((&credentials, &stamp(millis)))).text).await;
+        let acked = set(&mut client).await;
+        assert!(names.iter().all(|name| acked.contains(&listed(name, BOTH))), "{acked:?}");
+    }
+    let request = Request::get(EXCHANGE.rest.proof);
+    let proof = (EXCHANGE.rest.sign)(&request, &credentials, &stamp(7));
+    let lines: Vec<_> = proof.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    assert_eq!(rest::ask(&simulator, EXCHANGE.rest.proof, &lines.concat()).await.0, 200);
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,7 +13,7 @@ use super::{ACCOUNT, KEY, PHRASE, signature, that_knows};
 use crate::NOW;
 
 /// Status and body.
-async fn ask(simulator: &Arc<Simulator>, target: &str, headers: &str) -> (u16, Value) {
+pub async fn ask(simulator: &Arc<Simulator>, target: &str, headers: &str) -> (u16, Value) {
     let (mut near, far) = tokio::io::duplex(1 << 16);
     let exchange = tokio::spawn(Arc::clone(simulator).serve(far));
     let request = format!("GET {target} HTTP/1.1\r\nHost: exchange.test:8080\r\n{headers}\r\n");
