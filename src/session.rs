@@ -38,6 +38,9 @@ const FIRST_PROBE: Duration = Duration::from_secs(10);
 /// ...up to this: a key that was enabled again is found within ten minutes, at 144 questions a day.
 const LONGEST_PROBE: Duration = Duration::from_secs(600);
 
+/// A connection that ends within this after a complaint ends for it: the venue says why, sends what it had begun, and cuts.
+const COMPLAINT_HOLDS: Duration = Duration::from_secs(10);
+
 /// One connection's conversation.
 pub struct Session {
     venue: &'static Venue,
@@ -57,8 +60,10 @@ pub struct Session {
     /// When the credentials were refused last, where that counted.
     refused: Option<Instant>,
     last_sequence: Option<u64>,
-    /// What the venue said against the connection, and not of a subscribe.
-    complaint: Option<String>,
+    /// What the venue said against the connection, and not of a subscribe, and when.
+    complaint: Option<(Instant, String)>,
+    /// How often a refused subscribe was divided since one was accepted.
+    divided: u32,
     over: Option<Cause>,
 }
 
@@ -81,6 +86,7 @@ impl Session {
             refused: None,
             last_sequence: None,
             complaint: None,
+            divided: 0,
             over: None,
         }
     }
@@ -103,10 +109,11 @@ impl Session {
         self.last_sequence
     }
 
-    /// What the venue said last against the connection, and not of a subscribe: where it then ends it, that is why.
+    /// What the venue said just now against the connection, and not of a subscribe: where it then ends it, that is why.
     #[must_use]
-    pub fn complaint(&self) -> Option<&str> {
-        self.complaint.as_deref()
+    pub fn complaint(&self, now: Instant) -> Option<&str> {
+        let fresh = |at: Instant| now.duration_since(at) < COMPLAINT_HOLDS;
+        self.complaint.as_ref().filter(|(at, _)| fresh(*at)).map(|(_, words)| words.as_str())
     }
 
     /// Whether a message other than an answer has come: the connection is worth what it promised.
@@ -119,8 +126,7 @@ impl Session {
     #[must_use]
     pub fn missing(&self) -> Vec<&'static str> {
         let adds = || self.subscriptions.iter().filter(|subscription| !subscription.subscribe.unsubscribes);
-        let channels =
-            |accepted| adds().filter(move |s| s.is_accepted() == accepted).flat_map(|s| &s.subscribe.channels).copied();
+        let channels = |accepted| adds().flat_map(move |subscription| subscription.channels(accepted));
         let mut missing = Vec::new();
         for channel in channels(false).filter(|channel| !channel.heartbeat) {
             if !channels(true).any(|accepted| accepted == channel) && !missing.contains(&channel.name) {
@@ -159,9 +165,11 @@ impl Session {
         }
     }
 
-    /// The venue closed the connection, in these words.
-    pub fn handle_close(&mut self, words: &str) {
-        if self.venue.reason(words) == Reason::TooLong {
+    /// The venue closed the connection, with this code, in these words.
+    pub fn handle_close(&mut self, code: Option<u16>, words: &str) {
+        /// RFC 6455, 7.4.1: a message that is too big to process; some servers leave it at that, without a word.
+        const TOO_BIG: u16 = 1009;
+        if code == Some(TOO_BIG) || self.venue.reason(words) == Reason::TooLong {
             self.shorten();
         }
     }
@@ -284,10 +292,12 @@ impl Session {
         }
     }
 
-    /// A private channel is the honest probe; where there is none, the heartbeats.
+    /// A private channel is the honest probe, if not of what was refused for itself; where there is none, the heartbeats.
     fn probe_index(&self) -> usize {
         let honest = |subscription: &Subscription| subscription.is_private() && !subscription.subscribe.unsubscribes;
-        self.subscriptions.iter().position(honest).unwrap_or(0)
+        let fresh = |subscription: &Subscription| honest(subscription) && !subscription.is_answered();
+        let all = &self.subscriptions;
+        all.iter().position(fresh).or_else(|| all.iter().position(honest)).unwrap_or(0)
     }
 
     fn pending(&self) -> usize {
@@ -333,6 +343,7 @@ impl Session {
             }
         }
         if !signed.is_empty() {
+            self.divided = 0;
             self.subscribed_told = false;
         }
         self.tell_subscribed();
@@ -364,9 +375,8 @@ impl Session {
             self.stance.approach = Approach::Together;
         }
         let accepted = self.subscriptions.iter().filter(|s| s.is_accepted() && !s.subscribe.unsubscribes);
-        let channels: BTreeSet<_> = accepted
-            .flat_map(|subscription| subscription.subscribe.channels.iter().map(|channel| channel.name))
-            .collect();
+        let channels: BTreeSet<_> =
+            accepted.flat_map(|subscription| subscription.channels(true).map(|channel| channel.name)).collect();
         let mut omitted: Vec<_> = self.subscriptions.iter_mut().flat_map(|s| std::mem::take(&mut s.omitted)).collect();
         omitted.extend(self.kept_apart());
         self.told.push(Told::Subscribed { channels: channels.into_iter().collect(), omitted });

@@ -164,6 +164,11 @@ impl Venue {
             Signer::Hmac(key) if self.hmac.decoded && key.sign_decoded("").is_none() => {
                 Err(Unfit::NotBase64(self.name))
             }
+            Signer::Hmac(key)
+                if credentials.passphrase().is_some_and(|passphrase| passphrase.expose() == key.expose()) =>
+            {
+                Err(Unfit::SecretSent(self.name))
+            }
             Signer::Hmac(_) if self.hmac.passphrase && !has_passphrase => Err(Unfit::NoPassphrase(self.name)),
             Signer::Hmac(_) if !self.hmac.passphrase && has_passphrase => Err(Unfit::Passphrase(self.name)),
             Signer::Hmac(_) => Ok(()),

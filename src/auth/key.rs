@@ -254,12 +254,16 @@ fn private(key: &str, secret: &str, mended: &mut Vec<Mended>) -> Result<jwt::Key
 /// that is base64 of 64 bytes.
 #[must_use]
 pub fn is_exchanges(key: &str, secret: &str) -> bool {
-    let hex = key.len() == 32 && key.bytes().all(|b| b.is_ascii_hexdigit());
-    hex && is_exchanges_secret(secret)
+    is_exchanges_key(key) && is_exchanges_secret(secret)
+}
+
+/// Its first half.
+pub(crate) fn is_exchanges_key(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 /// Its second half: nothing of it says more than its length.
-pub(super) fn is_exchanges_secret(text: &str) -> bool {
+pub(crate) fn is_exchanges_secret(text: &str) -> bool {
     pem::decode(text).is_some_and(|decoded| decoded.bytes.len() == 64)
 }
 

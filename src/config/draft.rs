@@ -76,7 +76,7 @@ pub(super) struct Feed {
     pub products: Option<Spanned<Vec<Spanned<String>>>>,
     pub accounts: Option<Spanned<Vec<Spanned<String>>>>,
     pub credentials: Option<Spanned<String>>,
-    pub if_refused: Option<IfRefused>,
+    pub if_refused: Option<Spanned<IfRefused>>,
 }
 
 #[derive(Default, Deserialize)]

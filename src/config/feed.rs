@@ -6,7 +6,9 @@ use std::{collections::BTreeMap, ops::Range};
 
 use toml::Spanned;
 
-use super::{Feed, Origin, Store, draft, nearest, review::Review};
+use whereabouts::Whereabouts;
+
+use super::{Feed, IfRefused, Origin, Store, draft, nearest, review::Review};
 use crate::{
     venue::{self, Channel, Products, Selection, Unfit, Unselectable, Venue},
     verdict::Mistake,
@@ -65,6 +67,7 @@ impl Reader<'_, '_> {
             self.fits(venue, origin);
         }
         let place = place?;
+        let if_refused = self.if_refused(&place);
         Some(Feed {
             name: name?,
             venue: venue?,
@@ -75,8 +78,23 @@ impl Reader<'_, '_> {
             products: products?,
             accounts: accounts?,
             credentials: credentials.map(|origin| origin.credentials.clone()),
-            if_refused: self.draft.if_refused.unwrap_or_default(),
+            if_refused,
         })
+    }
+
+    /// What a feed does while its credentials are refused. Where nothing unsigned is answered, nothing can go on.
+    fn if_refused(&mut self, place: &Whereabouts) -> IfRefused {
+        match &self.draft.if_refused {
+            None if place.signed => IfRefused::Wait,
+            None => IfRefused::default(),
+            Some(typed) if place.signed && *typed.get_ref() == IfRefused::Public => {
+                let what = "this endpoint answers signed subscribes alone, so no public channel can go on without: write \
+                     \"wait\", or leave it out";
+                self.wrong(&typed.span(), "if_refused", what);
+                IfRefused::Wait
+            }
+            Some(typed) => *typed.get_ref(),
+        }
     }
 
     /// A feed's name stands in file names, records and variables.
@@ -241,6 +259,7 @@ impl Reader<'_, '_> {
         let mistake = match unfit {
             Unfit::Token(_) | Unfit::Passphrase(_) => Mistake::OtherVenuesKey,
             Unfit::NoPassphrase(_) => Mistake::Passphrase,
+            Unfit::SecretSent(_) => Mistake::Swapped,
             Unfit::NotBase64(_) => Mistake::SecretDecoding,
         };
         self.mistaken(&typed.span(), "credentials", &what, mistake);

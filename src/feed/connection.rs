@@ -31,7 +31,7 @@ use crate::{
     venue::{Arrival, Subscribe, Venue},
 };
 
-/// How long a frame of ours, a kilobyte at most, may take to leave: the limit on every send.
+/// How long a frame of ours, some tens of kilobytes at most, may take to leave: the limit on every send.
 const SEND_WITHIN: Duration = Duration::from_secs(5);
 
 /// Messages taken off the socket before the clocks are looked at again: about a millisecond of work.
@@ -125,7 +125,7 @@ impl<'a> Connection<'a> {
         };
         let mut ending = self.close(ending).await;
         if let (Cause::Closed | Cause::Lost, Some(complaint), "") =
-            (ending.cause, self.session.complaint(), &*ending.detail)
+            (ending.cause, self.session.complaint(now()), &*ending.detail)
         {
             ending.detail = complaint.replace(char::is_control, " ");
         }
@@ -249,7 +249,7 @@ impl<'a> Connection<'a> {
             Message::Ping(_) | Message::Frame(_) => return None,
             Message::Close(frame) => {
                 let ending = closed(frame);
-                self.session.handle_close(&ending.detail);
+                self.session.handle_close(ending.code, &ending.detail);
                 return Some(ending);
             }
         };

@@ -113,7 +113,7 @@ impl Leg<'_> {
         tracing::debug!(feed = %feed.name, conn = %origin, event = %"connected", peer = dialled.peer);
         let url = self.url().to_owned();
         if self.astray && feed.failover.is_some() {
-            tracing::info!(feed = %feed.name, conn = %origin, "{} can not be reached: {url} is its failover, until this connection ends", feed.url);
+            tracing::info!(feed = %feed.name, conn = %origin, "{} did not carry it: its failover {url} does, until this connection ends", feed.url);
         }
         let connected = Event::Connected { url, peer: dialled.peer, attempt: self.outage.attempts() };
         self.record(&origin, connected).await;

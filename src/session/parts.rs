@@ -6,6 +6,10 @@ use std::time::Instant;
 use super::{Approach, FIRST_PROBE, Session, Stance, Told, subscription::Subscription};
 use crate::venue::{Product, Reason, Subscribe};
 
+/// Divisions without anything accepted between them. One bad part leaves a good half at each, and a dozen such parts a good piece
+/// soon; at eight subscribes a second it takes three seconds to find out that it is none of that.
+const IN_VAIN: u32 = 12;
+
 /// What a connection asks for: each subscribe without the products that are known to spoil it, and no longer than the venue
 /// reads. Those products are asked for alone, later.
 pub(super) fn of(leg: &[Subscribe], stance: &Stance, now: Instant) -> Vec<Subscription> {
@@ -54,12 +58,16 @@ impl Session {
                 self.shorten();
                 halved
             }
+            // Of a key that the venue has taken on this connection: it has no right to some of the channels.
+            reason if reason.is_of_credentials() && self.signed_accepted => subscribe.halved_by_channel(),
             reason if reason.is_of_credentials() => None,
             Reason::TooFast | Reason::TooSlow => None,
             // Of what it is, it does not say.
             _ => subscribe.halved_by_channel().or_else(|| subscribe.halved()),
         };
-        let Some([one, other]) = parts else { return false };
+        // In a venue's own trouble all is refused, and no part would be taken.
+        let Some([one, other]) = parts.filter(|_| self.divided < IN_VAIN) else { return false };
+        self.divided += 1;
         let (channel, signed) = (self.subscriptions[index].channel(), self.subscriptions[index].is_signed());
         let message = message.to_owned();
         self.told.push(Told::Refused { channel, product: None, message, reason, signed, confirmed: false });
@@ -100,8 +108,10 @@ impl Session {
 
     /// The venue does not read messages as long as the longest that is out.
     pub(super) fn shorten(&mut self) {
-        let pending = self.subscriptions.iter().filter(|subscription| subscription.is_pending());
-        let longest = pending.map(|subscription| subscription.subscribe.products.len()).max().unwrap_or_default();
+        let in_hand = self.in_hand.map(|ask| ask.index);
+        let all = self.subscriptions.iter().enumerate();
+        let out = all.filter(|(index, subscription)| subscription.is_pending() || in_hand == Some(*index));
+        let longest = out.map(|(_, subscription)| subscription.subscribe.products.len()).max().unwrap_or_default();
         if longest > 1 {
             self.stance.most = Some(longest.div_ceil(2));
         }

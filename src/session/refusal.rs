@@ -14,7 +14,9 @@ impl Session {
             (Some(_), _) => self.refuse_probe(message, reason, now),
             (None, &[index]) => self.refuse(index, message, reason, now),
             (None, _) => {
-                self.complaint = pending.is_empty().then(|| message.clone());
+                if pending.is_empty() {
+                    self.complaint = Some((now, message.clone()));
+                }
                 if reason == Reason::TooLong {
                     self.shorten();
                 }
@@ -24,7 +26,7 @@ impl Session {
                     message,
                     reason,
                     signed: self.stance.signing == Signing::Every,
-                    confirmed: false,
+                    confirmed: pending.is_empty() && !reason.is_of_credentials(),
                 });
                 if asked_together {
                     // Which of them it was is told only by asking again, one at a time.
@@ -36,6 +38,15 @@ impl Session {
     }
 
     fn refuse_probe(&mut self, message: String, reason: Reason, now: Instant) {
+        let index = self.probe_index();
+        let waits = !self.subscriptions[index].is_accepted();
+        if waits && !reason.is_of_credentials() && self.take_apart(index, &message, reason, 2, now) {
+            // It is no verdict on the credentials, which are asked about again without what spoilt the question.
+            if let Signing::Refused { probe, .. } = &mut self.stance.signing {
+                *probe = now + ASK_AGAIN;
+            }
+            return;
+        }
         let wait = match self.stance.signing {
             Signing::Refused { wait, .. } => (wait * 2).min(LONGEST_PROBE),
             Signing::None | Signing::Every => FIRST_PROBE,

@@ -15,6 +15,8 @@ pub(super) struct Subscription {
     pub(super) goes_unsigned: bool,
     /// Products that the ack left out, not told yet.
     pub(super) omitted: Vec<(&'static str, String)>,
+    /// Channels that the ack does not name.
+    absent: Vec<&'static str>,
     refusals: u32,
 }
 
@@ -31,7 +33,7 @@ pub(super) enum State {
 impl Subscription {
     pub(super) fn new(subscribe: Subscribe, now: Instant) -> Self {
         let state = State::Due { at: now };
-        Self { subscribe, state, goes_unsigned: false, omitted: Vec::new(), refusals: 0 }
+        Self { subscribe, state, goes_unsigned: false, omitted: Vec::new(), absent: Vec::new(), refusals: 0 }
     }
 
     pub(super) fn is_private(&self) -> bool {
@@ -139,10 +141,20 @@ impl Subscription {
         }
     }
 
-    /// An answer that names none of what is asked for: the venue trades none of these products. Whether it was signed.
+    /// Its channels that the venue has accepted, or those that it has not.
+    pub(super) fn channels(&self, accepted: bool) -> impl Iterator<Item = &'static Channel> {
+        let is_in =
+            move |channel: &&'static Channel| (self.is_accepted() && !self.absent.contains(&channel.name)) == accepted;
+        self.subscribe.channels.iter().copied().filter(is_in)
+    }
+
+    /// An answer that does not name all of what is asked for: what it leaves out is not traded, or not subscribed. Whether it
+    /// was signed.
     pub(super) fn accept_as_it_is(&mut self, list: &[(String, Vec<String>)]) -> Option<bool> {
         let State::Asked { signed, .. } = self.state else { return None };
         self.omitted.extend(self.subscribe.left_out(list));
+        let unnamed = |channel: &&&Channel| !list.iter().any(|(name, _)| name == channel.name);
+        self.absent = self.subscribe.channels.iter().filter(unnamed).map(|channel| channel.name).collect();
         self.state = State::Accepted;
         self.refusals = 0;
         Some(signed)
@@ -179,6 +191,7 @@ impl Subscription {
             return None;
         }
         self.omitted.extend(self.subscribe.left_out(list));
+        self.absent.clear();
         self.state = State::Accepted;
         self.refusals = 0;
         Some(signed)

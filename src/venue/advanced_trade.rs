@@ -57,14 +57,8 @@ pub static USER: Venue = Venue {
     ..MARKET
 };
 
-pub(crate) static HMAC: Hmac = Hmac {
-    encoding: Encoding::Hex,
-    decoded: false,
-    passphrase: false,
-    decimals: false,
-    query: false,
-    key_field: "api_key",
-};
+pub(crate) static HMAC: Hmac =
+    Hmac { encoding: Encoding::Hex, decoded: false, passphrase: false, decimals: false, query: false };
 
 const HEARTBEATS: Channel = Channel { heartbeat: true, ..public("heartbeats", Products::None, 240, 18_000_000) };
 const USER_ORDERS: Channel = Channel { private: true, ..public("user", Products::Optional, 100_000, 10_000_000) };

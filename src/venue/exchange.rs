@@ -80,7 +80,7 @@ pub static EXCHANGE: Venue = Venue {
         ("at least one product id", Reason::Malformed),
         ("is not a valid channel", Reason::Malformed),
         ("could not be authenticated", Reason::Credentials),
-        ("invalid api key", Reason::Credentials),
+        ("invalid api key", Reason::Key),
         ("unauthorized", Reason::Credentials),
         ("errslowconsume", Reason::TooSlow),
         ("errslowread", Reason::TooFast),
@@ -94,8 +94,7 @@ pub static EXCHANGE: Venue = Venue {
 const FEED: &str = "wss://ws-feed.exchange.coinbase.com";
 const SANDBOX: &str = "wss://ws-feed-public.sandbox.exchange.coinbase.com";
 
-static HMAC: Hmac =
-    Hmac { encoding: Encoding::Base64, decoded: true, passphrase: true, decimals: true, query: true, key_field: "key" };
+static HMAC: Hmac = Hmac { encoding: Encoding::Base64, decoded: true, passphrase: true, decimals: true, query: true };
 
 /// Sizes are those of the recorded session, of books ten times as deep where the products were small; what a day brings is
 /// reckoned from them, for a busy product.
@@ -224,15 +223,27 @@ fn read(message: &[u8]) -> Arrival<'_> {
     if message.first() == Some(&b'[') {
         return Arrival { kind: Kind::Data(EXCHANGE.channel("level3")), sequence: None, counted: order_of(message) };
     }
-    let Ok(envelope) = serde_json::from_slice::<Envelope>(message) else { return Arrival::UNREADABLE };
+    let Ok(envelope) = serde_json::from_slice::<Envelope>(message) else { return read_odd(message) };
     let counted = counted(&envelope);
     let kind = match &*envelope.kind {
         "subscriptions" => Kind::Ack(accepted(message)),
-        "error" => Kind::Refusal(words(&envelope)),
+        "error" => Kind::Refusal(words(&envelope.message, &envelope.reason)),
         "heartbeat" => Kind::Heartbeat,
         kind => Kind::Data(channel_by(kind)),
     };
     Arrival { kind, sequence: None, counted }
+}
+
+/// What has something else in a field than was seen so far, as a null: its type counts, and of a refusal all the words.
+fn read_odd(message: &[u8]) -> Arrival<'_> {
+    let Ok(message) = serde_json::from_slice::<Map<String, Value>>(message) else { return Arrival::UNREADABLE };
+    let text = |name: &str| message.get(name).and_then(Value::as_str).unwrap_or_default();
+    let kind = match text("type") {
+        "error" => Kind::Refusal(words(text("message"), text("reason"))),
+        "heartbeat" => Kind::Heartbeat,
+        kind => Kind::Data(channel_by(kind)),
+    };
+    Arrival { kind, ..Arrival::UNREADABLE }
 }
 
 /// A book or a change of it, which may be megabytes and has no number.
@@ -278,9 +289,8 @@ fn order_of(message: &[u8]) -> Option<Counted<'_>> {
     Some(Counted { product, sequence: Some(sequence.parse().ok()?), trade: None })
 }
 
-fn words(envelope: &Envelope<'_>) -> String {
-    let Envelope { message, reason, .. } = envelope;
-    if reason.is_empty() { message.to_string() } else { format!("{message}: {reason}") }
+fn words(message: &str, reason: &str) -> String {
+    if reason.is_empty() { message.to_owned() } else { format!("{message}: {reason}") }
 }
 
 fn accepted(message: &[u8]) -> Vec<(String, Vec<String>)> {

@@ -21,8 +21,6 @@ pub struct Hmac {
     pub decimals: bool,
     /// REST signs the query with the path.
     pub query: bool,
-    /// What the key is called in a subscribe.
-    pub key_field: &'static str,
 }
 
 /// What bytes are written as.

@@ -5,6 +5,8 @@
 pub enum Reason {
     /// The key, its signature or its rights; some venues say so of an unknown channel as well.
     Credentials,
+    /// The venue does not know the key.
+    Key,
     /// The signature is not the key's.
     Signature,
     /// The timestamp is too far from the venue's clock.
@@ -37,7 +39,13 @@ impl Reason {
     pub fn is_of_credentials(self) -> bool {
         matches!(
             self,
-            Self::Credentials | Self::Signature | Self::Expired | Self::Address | Self::Passphrase | Self::Unsigned
+            Self::Credentials
+                | Self::Key
+                | Self::Signature
+                | Self::Expired
+                | Self::Address
+                | Self::Passphrase
+                | Self::Unsigned
         )
     }
 }

@@ -11,6 +11,8 @@ pub enum Unfit {
     NoPassphrase(&'static str),
     /// They have a passphrase, and the venue knows none.
     Passphrase(&'static str),
+    /// Their secret stands where the passphrase belongs, which is sent.
+    SecretSent(&'static str),
     /// Their secret is no base64, and the venue's are.
     NotBase64(&'static str),
 }
@@ -32,6 +34,11 @@ impl fmt::Display for Unfit {
                 f,
                 "they have a passphrase, and {venue}'s keys have none: a key that has one is of Coinbase Exchange (venue = \
                  \"exchange\"); for {venue} make a CDP key at https://portal.cdp.coinbase.com"
+            ),
+            Self::SecretSent(venue) => write!(
+                f,
+                "their secret stands in the passphrase's place as well, and a passphrase is sent to {venue} with each message: \
+                 put the one that was chosen when the key was made there"
             ),
             Self::NotBase64(venue) => write!(
                 f,

@@ -191,12 +191,14 @@ fn of_signed(evidence: &Evidence) -> Vec<Finding> {
 
 /// What a venue that says plainly what it dislikes leaves no doubt of, by the WebSocket or by REST.
 fn of_plain_words(evidence: &Evidence, took: bool) -> Option<Vec<Finding>> {
-    let reason = match &evidence.rest {
-        Some(RestSaid::Unauthorized(words) | RestSaid::Forbidden(words)) if evidence.reason == Reason::Credentials => {
-            evidence.venue.reason(words)
-        }
-        _ => evidence.reason,
+    // By REST it may say more: that it does not know the key, of which the WebSocket says that the signature is wrong.
+    let vague = matches!(evidence.reason, Reason::Credentials | Reason::Signature);
+    let plainer = match &evidence.rest {
+        Some(RestSaid::Unauthorized(words) | RestSaid::Forbidden(words)) if vague => Some(evidence.venue.reason(words)),
+        _ => None,
     };
+    let reason = plainer.filter(|by_rest| by_rest.is_of_credentials() && *by_rest != Reason::Credentials);
+    let reason = reason.unwrap_or(evidence.reason);
     let found = match reason {
         Reason::Expired => vec![Finding::wrong(M::Clock, of_expired(evidence.offset))],
         Reason::Address => {
@@ -208,8 +210,10 @@ fn of_plain_words(evidence: &Evidence, took: bool) -> Option<Vec<Finding>> {
         Reason::Passphrase if !took => {
             vec![Finding::wrong(M::Passphrase, "the venue says that the passphrase is not the key's")]
         }
+        Reason::Key if !took => vec![Finding::wrong(M::KeyState, "the venue says that it does not know the key")],
         Reason::Signature if !took => vec![
-            Finding::wrong(M::Swapped, "the venue knows the key, and the signature is not by its secret"),
+            Finding::wrong(M::Swapped, "the venue does not find the signature to be by the key's secret"),
+            Finding::possible(M::KeyState, "the key is unknown, disabled or deleted, of which it may say the same"),
             Finding::possible(
                 M::SecretDecoding,
                 "the secret was decoded, or encoded once more, before it was stored: it is kept as the venue shows it",

@@ -1,12 +1,10 @@
 //! Credentials, examined where they lie: nothing is sent.
 
-use zeroize::Zeroizing;
-
 use super::{Finding, Mistake as M};
 use crate::{
     auth::{
         Credentials, Mended, Scheme, Secret, Signer, Stamp, hmac,
-        key::{KeyError, is_alphanumeric, is_placeholder},
+        key::{KeyError, is_alphanumeric, is_exchanges_key, is_exchanges_secret, is_placeholder},
     },
     venue::Venue,
 };
@@ -97,15 +95,15 @@ fn with_passphrase(credentials: &Credentials, venue: &Venue) -> Vec<Finding> {
         wrong(M::Swapped, "the secret stands in the passphrase's place too, and would be sent: correct it before")
     } else if passphrase == key {
         wrong(M::Swapped, "the key stands in the passphrase's place too")
-    } else if is_whole(passphrase) && !is_whole(secret) {
+    } else if is_exchanges_secret(passphrase) && !is_exchanges_secret(secret) {
         wrong(M::Swapped, "secret and passphrase are swapped: the secret is the one of 88 characters")
-    } else if is_hex(passphrase) && !is_hex(key) {
+    } else if is_exchanges_key(passphrase) && !is_exchanges_key(key) {
         wrong(M::Swapped, "key and passphrase are swapped: the key is the one of 32 hex digits")
     } else if is_placeholder(passphrase) {
         wrong(M::Placeholder, "the passphrase is a placeholder that was never filled in")
     } else if let Err(unfit) = fits {
         wrong(M::BareBase64, &unfit.to_string())
-    } else if !is_whole(secret) {
+    } else if !is_exchanges_secret(secret) {
         // Its length is what was seen, and is not documented.
         let what =
             format!("credentials \"{name}\": the secret is base64 of other than 64 bytes, which is what was seen");
@@ -117,16 +115,7 @@ fn with_passphrase(credentials: &Credentials, venue: &Venue) -> Vec<Finding> {
 
 /// An Exchange key is 32 hex digits, its secret base64 of 64 bytes.
 fn is_exchanges(key: &str, secret: &hmac::Key) -> bool {
-    is_hex(key) || is_whole(secret.expose())
-}
-
-fn is_hex(key: &str) -> bool {
-    key.len() == 32 && key.bytes().all(|b| b.is_ascii_hexdigit())
-}
-
-fn is_whole(secret: &str) -> bool {
-    use base64::{Engine, engine::general_purpose::STANDARD};
-    STANDARD.decode(secret).map(Zeroizing::new).is_ok_and(|bytes| bytes.len() == 64)
+    is_exchanges_key(key) || is_exchanges_secret(secret.expose())
 }
 
 /// A legacy Advanced Trade key is 16 letters and digits, its secret 32.

@@ -8,7 +8,7 @@ use toml::Spanned;
 use super::{Reader, SIGN};
 use crate::{
     config::nearest,
-    venue::Venue,
+    venue::{Endpoint, Venue},
     verdict::{self, Mistake},
 };
 
@@ -19,6 +19,8 @@ pub(super) struct Whereabouts {
     pub rest: Option<&'static str>,
     /// Where to go while it can not be reached.
     pub failover: Option<&'static str>,
+    /// It answers signed subscribes only.
+    pub signed: bool,
 }
 
 impl Reader<'_, '_> {
@@ -32,7 +34,8 @@ impl Reader<'_, '_> {
             Some(endpoint) if endpoint.signed && !signed => return self.unsigned(typed, "endpoint", name),
             Some(endpoint) => {
                 let address = Address::parse(endpoint.url, "wss", "ws").ok()?;
-                return Some(Whereabouts { address, rest: Some(endpoint.rest), failover: endpoint.failover });
+                let Endpoint { rest, failover, signed, .. } = *endpoint;
+                return Some(Whereabouts { address, rest: Some(rest), failover, signed });
             }
             None if known.is_empty() => format!("{} has no endpoints to choose from: leave it out", venue.name),
             None => format!("{} has no endpoint \"{name}\"; {}", venue.name, nearest::hint(name, &known, '"')),
@@ -47,7 +50,8 @@ impl Reader<'_, '_> {
             let endpoint = venue.endpoints.iter().find(|endpoint| own(endpoint.url));
             let rest = endpoint.map(|endpoint| endpoint.rest).or_else(|| own(venue.url).then_some(venue.rest.url));
             // Who writes an address means that one.
-            (Whereabouts { address, rest, failover: None }, endpoint)
+            let signed = endpoint.is_some_and(|endpoint| endpoint.signed);
+            (Whereabouts { address, rest, failover: None, signed }, endpoint)
         };
         let Some(typed) = &self.draft.url else {
             return Address::parse(venue.url, "wss", "ws").ok().map(|own| of(own).0);

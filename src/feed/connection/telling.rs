@@ -6,7 +6,6 @@ use crate::{
     feed::{Context, outage::whole},
     record::{Event, Origin},
     session::{IfRefused, Stance, Told},
-    venue::Reason,
     verdict::{self, Evidence},
 };
 
@@ -27,9 +26,14 @@ impl Teller<'_> {
                 if let Some(desk) = &self.context.desk
                     && let Some(refused) = desk.accepted(now())
                 {
+                    let signed = if self.context.feed.venue.resigns {
+                        "all is signed"
+                    } else {
+                        "what waited is signed, and what went on unsigned will be with the next connection"
+                    };
                     let (credentials, refused) =
                         (desk.credentials().name(), humantime::format_duration(whole(refused)));
-                    tracing::info!(%feed, %conn, credentials, "the venue takes the credentials again, after {refused}: all is signed");
+                    tracing::info!(%feed, %conn, credentials, "the venue takes the credentials again, after {refused}: {signed}");
                 }
                 None
             }
@@ -60,7 +64,7 @@ impl Teller<'_> {
                         self.tell_of_credentials(desk, confirmed, &message, &verdict);
                     }
                     // It is being found out of which part it is.
-                    _ if reason == Reason::Product && !confirmed => {
+                    _ if venue.wholesale && !confirmed => {
                         tracing::info!(%feed, %conn, event = %"refused", channel, "the venue says {message:?}: {verdict}");
                     }
                     _ => {

@@ -156,7 +156,7 @@ fn a_feed_of_nothing_but_bad_products_says_so_and_goes_on_asking() {
 fn a_message_that_was_too_big_is_sent_in_pieces() {
     let mut script = Script::at(&EXCHANGE, &["ticker"], &products(9), Stance::new(false), IfRefused::Public);
     assert_eq!(script.asks(), ["heartbeat"]);
-    script.session.handle_close("Message too big");
+    script.session.handle_close(None, "Message too big");
     let stance = script.session.stance().clone();
     assert_eq!(stance.most, Some(5));
     let mut next = Script::at(&EXCHANGE, &["ticker"], &products(9), stance, IfRefused::Public);

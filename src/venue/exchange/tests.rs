@@ -91,6 +91,8 @@ fn reads_what_the_session_must_know() {
         Kind::Refusal("Failed to subscribe: FOO-USD is not a valid product".to_owned())
     );
     assert_eq!(kind(r#"{"type":"error","message":"ErrSlowConsume"}"#), Kind::Refusal("ErrSlowConsume".to_owned()));
+    assert_eq!(kind(r#"{"type":"error","message":"No","reason":null}"#), Kind::Refusal("No".to_owned()));
+    assert_eq!(kind(r#"{"type":"heartbeat","product_id":null}"#), Kind::Heartbeat);
     assert_eq!(kind(r#"{"product_id":"BAT-USDC","type":"snapshot","bids":[],"asks":[]}"#), data("level2"));
     assert_eq!(kind(r#"{"type":"l2update","product_id":"BTC-EUR","changes":[]}"#), data("level2"));
     assert_eq!(kind(r#"{"type":"level3","schema":{}}"#), data("level3"));
