@@ -271,6 +271,10 @@ impl Reader<'_, '_> {
 
     fn mistaken(&mut self, at: &Range<usize>, key: &str, what: &str, mistake: Mistake) {
         self.review.mistaken(at, &format!("feed.{key}"), what, mistake);
+        let venue = self.draft.venue.as_ref().and_then(|name| Venue::named(name.get_ref())).map(|venue| venue.name);
+        if let Some(problem) = self.review.problems.last_mut() {
+            problem.venue = venue;
+        }
     }
 }
 

@@ -26,13 +26,15 @@ pub struct Problem {
     pub what: String,
     /// Which way of being refused it is, where it is one.
     pub mistake: Option<Mistake>,
+    /// The name of the venue that would refuse it, where that is known.
+    pub venue: Option<&'static str>,
 }
 
 impl Problem {
     /// Something that can not be understood, and that no venue has a say in.
     #[must_use]
     pub fn new(place: Place, key: impl Into<String>, what: impl Into<String>) -> Self {
-        Self { place, key: key.into(), what: what.into(), mistake: None }
+        Self { place, key: key.into(), what: what.into(), mistake: None, venue: None }
     }
 
     /// What the doctor says of it, where the venue would refuse it.

@@ -283,7 +283,7 @@ fn refusals() -> Vec<Case> {
         ("REST says what", refused(vague, "full", |e| e.rest = rest("invalid signature")), M::Swapped, Wrong),
         ("REST says which", refused(vague, "full", |e| e.rest = rest("Invalid Passphrase")), M::Passphrase, Wrong),
         ("REST says when", refused(vague, "full", |e| e.rest = rest("request timestamp expired")), M::Clock, Wrong),
-        ("REST does not know it", refused(vague, "full", |e| e.rest = rest("Invalid API Key")), M::KeyState, Possible),
+        ("REST does not know it", refused(vague, "full", |e| e.rest = rest("Invalid API Key")), M::KeyState, Wrong),
         ("REST takes it", refused(&unauthorized("invalid signature"), "full", |e| e.rest = took), M::Passing, Possible),
         ("private, unsigned", refused(&failed(full), "level2", unsigned), M::PrivateChannel, Wrong),
         ("something private, unsigned", refused(&failed(full), "", unsigned), M::PrivateChannel, Wrong),

@@ -85,7 +85,10 @@ fn wrong(error: ConfigError, report: &mut Report) -> Result<Admission, Failure> 
     let ConfigError::Wrong(problems) = error else { return Err(Failure::new(Status::Config, error)) };
     for problem in &problems {
         match problem.finding() {
-            Some(finding) => report.found("configuration", problem.to_string(), venue::ALL[0], vec![finding]),
+            Some(finding) => {
+                let venue = problem.venue.and_then(Venue::named).unwrap_or(venue::ALL[0]);
+                report.found("configuration", problem.to_string(), venue, vec![finding]);
+            }
             None => report.add("configuration", Outcome::Unknown, problem.to_string()),
         }
     }

@@ -9,6 +9,8 @@ struct Play {
     bad: Vec<&'static str>,
     /// Whether it says which product it dislikes.
     names: bool,
+    /// A channel of which it says something else, and what.
+    dislikes: Option<(&'static str, &'static str)>,
     /// What it took, by channel.
     taken: BTreeSet<(&'static str, String)>,
     /// Messages that it was sent.
@@ -22,7 +24,7 @@ fn products(count: usize) -> Vec<Product> {
 impl Play {
     fn new(channels: &[&str], count: usize, bad: &[&'static str], names: bool, stance: Stance) -> Self {
         let script = Script::at(&EXCHANGE, channels, &products(count), stance, IfRefused::Public);
-        Self { script, bad: bad.to_vec(), names, taken: BTreeSet::new(), asked: 0 }
+        Self { script, bad: bad.to_vec(), names, dislikes: None, taken: BTreeSet::new(), asked: 0 }
     }
 
     /// Until nothing is asked any more: what was told.
@@ -47,14 +49,35 @@ impl Play {
     fn answer(&mut self, subscribe: &Subscribe) {
         if let Some(bad) = subscribe.products.iter().find(|product| self.bad.contains(&product.as_str())) {
             let name = if self.names { bad.as_str() } else { "" };
-            let words = format!("{name} is not a valid product");
-            self.script.says(&format!(r#"{{"type":"error","message":"Failed to subscribe","reason":"{words}"}}"#));
-            return;
+            return self.refuses(&format!("{name} is not a valid product"));
+        }
+        if let Some((channel, words)) = self.dislikes
+            && subscribe.channels.iter().any(|asked| asked.name == channel || channel == "any")
+        {
+            return self.refuses(words);
         }
         for channel in &subscribe.channels {
             self.taken.extend(subscribe.products.iter().map(|product| (channel.name, product.to_string())));
         }
         self.acks();
+    }
+
+    fn refuses(&mut self, words: &str) {
+        self.script.says(&format!(r#"{{"type":"error","message":"Failed to subscribe","reason":"{words}"}}"#));
+    }
+
+    /// Beats for so many seconds, doing what is due: what was told.
+    fn goes_on(&mut self, seconds: u64) -> Vec<Told> {
+        let mut all = Vec::new();
+        for _ in 0..seconds {
+            self.beats_for(1);
+            all.extend(self.settle());
+        }
+        all
+    }
+
+    fn channels(&self) -> BTreeSet<&'static str> {
+        self.taken.iter().map(|(channel, _)| *channel).collect()
     }
 
     fn acks(&mut self) {
@@ -187,4 +210,80 @@ fn credentials_that_are_good_again_sign_what_was_waiting() {
     script.says(&list(&["heartbeat", "ticker", "user"]));
     assert_eq!(script.asks(), [""; 0]);
     assert!(script.session.is_settled());
+}
+
+/// A key that is good again was asked about with a product that is not traded, and taken for bad for ever.
+#[test]
+fn a_probe_that_is_refused_for_a_product_says_nothing_of_the_key() {
+    let mut stance = signed();
+    stance.signing = Signing::Refused { probe: Instant::now(), wait: FIRST_PROBE };
+    let mut play = Play::new(&["ticker", "full"], 3, &["P1-USD"], true, stance);
+    play.goes_on(5);
+    assert_eq!(play.channels(), BTreeSet::from(["heartbeat", "ticker", "full"]));
+    assert_eq!(play.taken.iter().filter(|(channel, _)| *channel == "full").count(), 2);
+    assert!(!play.script.session.stance().is_refused());
+}
+
+#[test]
+fn a_key_without_a_right_to_one_channel_keeps_no_other_back() {
+    let mut play = Play::new(&["ticker", "full", "user", "rfq_matches"], 2, &[], true, signed());
+    play.dislikes = Some(("rfq_matches", "Sorry, you could not be authenticated: Unauthorized"));
+    play.goes_on(10);
+    assert_eq!(play.channels(), BTreeSet::from(["heartbeat", "ticker", "full", "user"]));
+    assert_eq!(play.script.session.missing(), ["rfq_matches"]);
+    assert!(!play.script.session.stance().is_refused(), "the key is good");
+}
+
+#[test]
+fn a_channel_that_the_venue_no_longer_has_is_found() {
+    let mut play = Play::new(&["ticker", "matches", "auctionfeed", "level2_batch"], 5, &[], true, Stance::new(false));
+    play.dislikes = Some(("auctionfeed", "auctionfeed is not a valid channel"));
+    play.goes_on(20);
+    assert_eq!(play.channels(), BTreeSet::from(["heartbeat", "ticker", "matches", "level2_batch"]));
+    assert_eq!(play.script.session.missing(), ["auctionfeed"]);
+}
+
+/// In maintenance a venue refuses everything, and taking it to pieces finds nothing out.
+#[test]
+fn in_the_venues_own_trouble_nothing_is_divided_for_long() {
+    let mut play = Play::new(&["ticker", "matches", "level2_batch"], 50, &[], true, Stance::new(false));
+    play.dislikes = Some(("any", "internal error"));
+    play.goes_on(60);
+    assert!(play.asked < 120, "{} messages in a minute", play.asked);
+    assert!(play.script.session.is_refused_all());
+    play.dislikes = None;
+    play.goes_on(60);
+    assert_eq!(play.taken.len(), 200, "and all of it is taken up again");
+}
+
+#[test]
+fn a_channel_that_the_ack_does_not_name_is_missing() {
+    let mut script = Script::at(&EXCHANGE, &["ticker", "status"], &products(1), Stance::new(false), IfRefused::Public);
+    let list = serde_json::json!({"type": "subscriptions", "channels": [
+        {"name": "heartbeat", "product_ids": ["P0-USD"]}, {"name": "ticker", "product_ids": ["P0-USD"]},
+    ]});
+    assert_eq!(script.asks(), ["heartbeat"]);
+    assert_eq!(script.says(&list.to_string()).asks(), ["status"]);
+    let told = told(script.says(&list.to_string()).does());
+    let subscribed = Told::Subscribed { channels: vec!["heartbeat", "ticker"], omitted: Vec::new() };
+    assert_eq!(told, [subscribed]);
+    assert_eq!(script.session.missing(), ["status"]);
+}
+
+/// A server in Go closes with 1009 and not a word when a message is over its limit.
+#[test]
+fn a_close_with_1009_is_a_message_too_big_though_it_is_not_out_yet() {
+    let mut script = Script::at(&EXCHANGE, &["ticker"], &products(9), Stance::new(false), IfRefused::Public);
+    assert!(matches!(script.session.poll(script.now), Some(Action::Ask(_))));
+    script.session.handle_close(Some(1009), "");
+    assert_eq!(script.session.stance().most, Some(5));
+}
+
+#[test]
+fn a_complaint_explains_an_end_that_comes_soon() {
+    let mut script = Script::at(&EXCHANGE, &["ticker"], &products(1), Stance::new(false), IfRefused::Public);
+    script.says(r#"{"type":"error","message":"ErrSlowConsume"}"#);
+    assert_eq!(script.session.complaint(script.now), Some("ErrSlowConsume"));
+    let later = script.now + COMPLAINT_HOLDS;
+    assert_eq!(script.session.complaint(later), None);
 }
