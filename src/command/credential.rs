@@ -12,7 +12,7 @@ use std::{
 
 use tokio::time::timeout;
 
-use super::{block_on, keep_out_of_core_files, said};
+use super::{block_on, keep_out_of_core_files, said, venue_named};
 use crate::{
     auth::{Credentials, Secret, Signer},
     cli,
@@ -52,7 +52,7 @@ fn named(name: &str) -> Result<(), Failure> {
 fn add(options: &cli::Add, around: &Surroundings, out: &mut impl Write) -> Result<(), Failure> {
     let name = &options.name;
     named(name)?;
-    let venue = options.venue.as_deref().map(known).transpose()?;
+    let venue = options.venue.as_deref().map(venue_named).transpose()?;
     let stored = Store::new(around);
     let path = stored.place(name, options.user).map_err(|error| Failure::new(Status::Config, error))?;
     if path.exists() && !options.replace {
@@ -71,13 +71,6 @@ fn add(options: &cli::Add, around: &Surroundings, out: &mut impl Write) -> Resul
     let credentials = Arc::new(credentials);
     let answer = if options.offline { None } else { Some(ask(&credentials, venue, options.rest.as_deref())?) };
     said(print_stored(&credentials, venue, answer.as_ref(), &path, &stored, out))
-}
-
-fn known(name: &str) -> Result<&'static Venue, Failure> {
-    Venue::named(name).ok_or_else(|| {
-        let known: Vec<_> = venue::ALL.iter().map(|venue| venue.name).collect();
-        Failure::new(Status::Usage, format!("\"{name}\" is no venue; there is {}", known.join(", ")))
-    })
 }
 
 /// The venue that was named, else the first whose keys have a passphrase as these have, or have none.

@@ -14,7 +14,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use tokio::{net::TcpListener, time::Instant};
 use tracing::Level;
 
-use super::block_on;
+use super::{block_on, venue_named};
 use crate::{
     auth::{Credentials, KeyFile, Scheme, Secret, jwt},
     cli::{self, Cli},
@@ -74,11 +74,11 @@ pub fn run(cli: &Cli, typed: &cli::Demo) -> Result<(), Failure> {
 
 /// A venue that has what the demo shows.
 fn named(name: &str) -> Result<&'static Venue, Failure> {
-    let known: Vec<_> = venue::ALL.iter().filter(|venue| venue.channel(SHOWN).is_some()).collect();
-    known.iter().find(|venue| venue.name == name).map(|venue| **venue).ok_or_else(|| {
-        let names: Vec<_> = known.iter().map(|venue| venue.name).collect();
-        Failure::new(Status::Usage, format!("the demo knows no venue \"{name}\"; there is {}", names.join(", ")))
-    })
+    let venue = venue_named(name)?;
+    match venue.channel(SHOWN) {
+        Some(_) => Ok(venue),
+        None => Err(Failure::new(Status::Usage, format!("{name} has no {SHOWN}, which is what the demo shows"))),
+    }
 }
 
 /// Credentials as the venue would hand them out, made now and forgotten at the end.

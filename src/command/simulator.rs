@@ -13,7 +13,7 @@ use std::{
 use tokio::net::TcpListener;
 use tracing::{Level, info};
 
-use super::block_on;
+use super::{block_on, venue_named};
 use crate::{
     auth::Credentials,
     cli::{self, Cli},
@@ -26,7 +26,7 @@ use crate::{
         self, FaultError, Faults, Recording, RecordingError, Simulator,
         tls::{Identity, IdentityError},
     },
-    venue::{self, Product, Venue},
+    venue::Product,
 };
 
 /// What the command line asks for.
@@ -70,7 +70,7 @@ pub fn run(cli: &Cli, typed: &cli::Simulator) -> Result<(), Failure> {
         Some(file) => known(file)?,
         None => Vec::new(),
     };
-    let venue = venue(&typed.venue)?;
+    let venue = venue_named(&typed.venue)?;
     let products = typed.product.iter().map(|id| Product::parse(id)).collect::<Result<_, _>>();
     block_on(async {
         let exchange = simulator::Options {
@@ -93,13 +93,6 @@ pub fn run(cli: &Cli, typed: &cli::Simulator) -> Result<(), Failure> {
         let served = serve(options, &mut io::stdout().lock(), signals.stop()).await;
         served.map_err(|error| Failure::new(error.status(), error))
     })?
-}
-
-fn venue(name: &str) -> Result<&'static Venue, Failure> {
-    Venue::named(name).ok_or_else(|| {
-        let known: Vec<_> = venue::ALL.iter().map(|venue| venue.name).collect();
-        Failure::new(Status::Usage, format!("the simulator knows no venue \"{name}\": there are {}", known.join(", ")))
-    })
 }
 
 fn known(file: &Path) -> Result<Vec<Arc<Credentials>>, Failure> {
@@ -273,10 +266,10 @@ mod tests {
 
     #[test]
     fn an_unknown_venue_is_refused_with_those_that_there_are() {
-        let error = venue("gdax").expect_err("unknown");
+        let error = venue_named("gdax").expect_err("unknown");
         assert_eq!(error.status, Status::Usage);
         assert!(error.message.contains("gdax") && error.message.contains("exchange"), "{}", error.message);
-        assert_eq!(venue("exchange").expect("known").name, "exchange");
+        assert_eq!(venue_named("exchange").expect("known").name, "exchange");
     }
 
     #[tokio::test]

@@ -131,9 +131,7 @@ fn without(subscribe: &Subscribe, unknown: &[Product]) -> Option<Subscribe> {
 /// The product that the venue names in its refusal.
 fn refused_product(venue: &Venue, subscribe: &Subscribe, answer: &Answer) -> Option<Product> {
     let Answer::Refused(words) = answer else { return None };
-    let is_named =
-        |product: &&Product| words.split(|c: char| c.is_whitespace() || c == ',').any(|word| word == product.as_str());
-    subscribe.products.iter().find(is_named).filter(|_| venue.reason(words) == Reason::Product).cloned()
+    subscribe.named_in(words).into_iter().next().filter(|_| venue.reason(words) == Reason::Product)
 }
 
 fn name(subscribe: &Subscribe) -> String {
