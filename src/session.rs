@@ -327,6 +327,11 @@ impl Session {
             self.resume_signing(now);
             return;
         }
+        for subscription in &mut self.subscriptions {
+            if subscription.find_absent(accepted) {
+                self.subscribed_told = false;
+            }
+        }
         let mut signed: Vec<bool> = self.subscriptions.iter_mut().filter_map(|s| s.accept(accepted)).collect();
         if signed.is_empty() {
             // The venue leaves out what it does not trade, and a channel with it of which nothing is left. Each ask has its

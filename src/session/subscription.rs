@@ -160,6 +160,13 @@ impl Subscription {
         Some(signed)
     }
 
+    /// A later list may name a channel that was absent from the answer. Whether it does.
+    pub(super) fn find_absent(&mut self, list: &[(String, Vec<String>)]) -> bool {
+        let before = self.absent.len();
+        self.absent.retain(|channel| !list.iter().any(|(name, _)| name == channel));
+        self.absent.len() < before
+    }
+
     /// Whether the venue may leave all of it out of its answer.
     pub(super) fn is_of_products(&self) -> bool {
         self.subscribe.channels.iter().all(|channel| channel.products == Products::Required)

@@ -268,6 +268,11 @@ fn a_channel_that_the_ack_does_not_name_is_missing() {
     let subscribed = Told::Subscribed { channels: vec!["heartbeat", "ticker"], omitted: Vec::new() };
     assert_eq!(told, [subscribed]);
     assert_eq!(script.session.missing(), ["status"]);
+    let whole = serde_json::json!({"type": "subscriptions", "channels": [
+        {"name": "heartbeat", "product_ids": ["P0-USD"]}, {"name": "ticker", "product_ids": ["P0-USD"]}, {"name": "status"},
+    ]});
+    let told = self::told(script.says(&whole.to_string()).does());
+    assert_eq!((told.len(), script.session.missing().len()), (1, 0), "and may be named later");
 }
 
 /// A server in Go closes with 1009 and not a word when a message is over its limit.
