@@ -115,6 +115,19 @@ impl Credentials {
         self.passphrase.as_ref()
     }
 
+    /// Whether what these sign those would sign, found out by signing.
+    #[must_use]
+    pub fn sign_as(&self, other: &Self) -> bool {
+        const NOTHING: Stamp = Stamp { unix: 0, millis: 0, nonce: [0; 16] };
+        let of = |credentials: &Self| credentials.passphrase().map(|passphrase| passphrase.expose().to_owned());
+        let signs = match (&self.signer, &other.signer) {
+            (Signer::Hmac(ours), Signer::Hmac(theirs)) => theirs.verifies("", &ours.sign("")),
+            (Signer::Jwt(ours), Signer::Jwt(theirs)) => theirs.verifies(&ours.token(&self.key, None, &NOTHING)),
+            _ => false,
+        };
+        signs && self.key == other.key && of(self) == of(other)
+    }
+
     /// `HMAC-SHA256`, `ES256` or `EdDSA`.
     #[must_use]
     pub fn algorithm(&self) -> &'static str {

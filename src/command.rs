@@ -14,11 +14,11 @@ use std::io;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 use crate::{
-    auth::Credentials,
+    auth::{Credentials, Signer, key::is_exchanges},
     cli::{Cli, Command},
     config::{self, ChoiceError, Config, Surroundings},
     exit::{Failure, Status},
-    venue::{self, Venue},
+    venue::{self, Venue, exchange::EXCHANGE},
 };
 
 /// Does what the command line says.
@@ -72,8 +72,14 @@ fn venue_named(name: &str) -> Result<&'static Venue, Failure> {
     })
 }
 
-/// The venue that credentials are for of which nothing else says so: the first that takes them.
+/// The venue that credentials are for of which nothing else says so: the one whose form they have, though they be incomplete,
+/// else the first that takes them.
 fn venue_of(credentials: &Credentials) -> &'static Venue {
+    if let Signer::Hmac(secret) = credentials.signer()
+        && is_exchanges(credentials.key(), secret.expose())
+    {
+        return &EXCHANGE;
+    }
     venue::ALL.iter().find(|venue| venue.fits(credentials).is_ok()).unwrap_or(&venue::ALL[0])
 }
 

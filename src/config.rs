@@ -57,8 +57,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// The keys that differ in `other`, for people to see what a restart would change. What a secret's file holds can not
-    /// be compared without showing it: sources are.
+    /// The keys that differ in `other`, for people to see what a restart would change. A secret is
+    /// compared by what it signs.
     #[must_use]
     pub fn changes(&self, other: &Self) -> Vec<String> {
         let mut keys = Vec::new();
@@ -72,6 +72,14 @@ impl Config {
         compare("log", &self.log, &other.log);
         compare("tls.ca_file", &self.ca_file, &other.ca_file);
         compare("credentials", &self.credentials, &other.credentials);
+        let mut renewed = Vec::new();
+        for ours in &self.credentials {
+            let name = ours.credentials.name();
+            let theirs = other.credentials.iter().find(|theirs| theirs.credentials.name() == name);
+            if theirs.is_some_and(|theirs| !ours.credentials.sign_as(&theirs.credentials)) {
+                renewed.push(format!("credentials.{name}"));
+            }
+        }
         for feed in &self.feeds {
             let theirs = other.feeds.iter().find(|theirs| theirs.name == feed.name);
             compare(&format!("feed.{}", feed.name), &Some(feed), &theirs);
@@ -79,6 +87,7 @@ impl Config {
         for feed in other.feeds.iter().filter(|theirs| !self.feeds.iter().any(|feed| feed.name == theirs.name)) {
             compare(&format!("feed.{}", feed.name), &None::<&Feed>, &Some(feed));
         }
+        keys.extend(renewed);
         keys
     }
 }

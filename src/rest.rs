@@ -225,7 +225,8 @@ fn message(request: &Request, host: HeaderValue, proof: Option<&Proof>) -> Optio
         .header(USER_AGENT, AGENT)
         .header(ACCEPT, "application/json");
     for (name, value) in proof.iter().flat_map(|proof| &proof.headers) {
-        let mut value = HeaderValue::from_str(value).ok()?;
+        // A passphrase may have letters beyond ASCII.
+        let mut value = HeaderValue::from_bytes(value.as_bytes()).ok()?;
         value.set_sensitive(true);
         message = message.header(*name, value);
     }

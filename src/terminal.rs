@@ -103,6 +103,7 @@ impl Hidden {
             answer.push_str(&String::from_utf8_lossy(&line));
             if answer.trim().is_empty() {
                 answer.clear();
+                let _ = write!(io::stderr(), "\n{question}: ");
             } else if is_whole(&answer) {
                 let _ = writeln!(io::stderr());
                 return Ok(Secret::new(std::mem::take(&mut *answer)));

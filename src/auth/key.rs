@@ -32,6 +32,8 @@ pub enum KeyError {
     NameAsSecret,
     /// The key id is a private key.
     PrivateAsKey,
+    /// What is wrong with the passphrase.
+    Passphrase(&'static str),
     /// The secret is a whole key file.
     FileAsSecret,
     /// The secret is a PEM, and the scheme is HMAC.
@@ -94,6 +96,7 @@ impl fmt::Display for KeyError {
             Self::PrivateAsKey => {
                 f.write_str("the key is a private key: it must be the key's name (organizations/…/apiKeys/…) or id")
             }
+            Self::Passphrase(what) => write!(f, "the passphrase {what}"),
             Self::FileAsSecret => {
                 f.write_str("the secret is a whole JSON file: name the file as key_file, or give its privateKey alone")
             }
@@ -188,6 +191,10 @@ pub(super) fn read(scheme: Scheme, key: &str, secret: &Secret) -> Result<Reading
         if is_placeholder(text) {
             return Err(KeyError::Placeholder(which));
         }
+    }
+    // The Exchange's, each in the other's place: the secret would be shown, and sent.
+    if is_exchanges_secret(key) && (scheme == Scheme::Hmac || is_exchanges_key(shared)) {
+        return Err(KeyError::Swapped);
     }
     let printable = |c: char| c.is_ascii() && !c.is_ascii_control();
     // A private key in the key's place is told as that.

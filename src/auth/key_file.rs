@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Credentials, Scheme, Secret, Signer,
-    key::{KeyError, is_name},
+    key::{KeyError, is_exchanges_key, is_name},
     pem,
 };
 
@@ -105,6 +105,17 @@ impl KeyFile {
     /// # Errors
     /// As [`Credentials::new`].
     pub fn credentials(&self, name: &str) -> Result<Credentials, KeyError> {
+        if let Some(passphrase) = &self.passphrase {
+            let text = passphrase.expose();
+            if text.chars().any(char::is_control) {
+                return Err(KeyError::Passphrase(
+                    "has a line break or another control character in it, which no header can carry",
+                ));
+            }
+            if is_exchanges_key(text) && !is_exchanges_key(&self.key) {
+                return Err(KeyError::Passphrase("is a key, 32 hex digits, and the key is none: the two are swapped"));
+            }
+        }
         // Only shared secrets have one; what is base64 of 64 bytes beside it is no Ed25519 key that is damaged, unless the
         // key is a CDP key by its name.
         let scheme = match (self.scheme, &self.passphrase) {

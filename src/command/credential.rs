@@ -12,7 +12,7 @@ use std::{
 
 use tokio::time::timeout;
 
-use super::{block_on, keep_out_of_core_files, said, venue_named};
+use super::{block_on, keep_out_of_core_files, said, venue_named, venue_of};
 use crate::{
     auth::{Credentials, Secret, Signer},
     cli,
@@ -64,22 +64,14 @@ fn add(options: &cli::Add, around: &Surroundings, out: &mut impl Write) -> Resul
     }
     let file = given::given(options.key_file.as_deref(), venue, around)?;
     let credentials = file.credentials(name).map_err(|error| not_stored(&error))?;
-    let venue = venue_of(&credentials, venue).map_err(|unfit| not_stored(&unfit_here(unfit)))?;
+    let venue = venue.unwrap_or_else(|| venue_of(&credentials));
+    venue.fits(&credentials).map_err(|unfit| not_stored(&unfit_here(unfit)))?;
     store(&path, &file.write(credentials.signer()), options.replace).map_err(|error| {
         Failure::new(Status::Output, format!("{} can not be written, nothing is stored: {error}", path.display()))
     })?;
     let credentials = Arc::new(credentials);
     let answer = if options.offline { None } else { Some(ask(&credentials, venue, options.rest.as_deref())?) };
     said(print_stored(&credentials, venue, answer.as_ref(), &path, &stored, out))
-}
-
-/// The venue that was named, else the first whose keys have a passphrase as these have, or have none.
-fn venue_of(credentials: &Credentials, named: Option<&'static Venue>) -> Result<&'static Venue, Unfit> {
-    let shared = matches!(credentials.signer(), Signer::Hmac(_));
-    let has_passphrase = shared && credentials.passphrase().is_some();
-    let alike = || venue::ALL.iter().copied().find(|venue| venue.hmac.passphrase == has_passphrase);
-    let venue = named.or_else(alike).unwrap_or(venue::ALL[0]);
-    venue.fits(credentials).map(|()| venue)
 }
 
 /// What does not fit, with the remedy that there is here.

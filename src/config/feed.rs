@@ -18,8 +18,14 @@ use crate::{
 const LATER: &[&str] = &["international", "prime"];
 
 /// What to do where credentials are missing.
-const SIGN: &str = "store some (tickerd credential add main) and name them (credentials = \"main\", or --credentials main), \
-     or give --key-file FILE";
+fn remedy(venue: &Venue) -> String {
+    let (name, venue) =
+        if venue.tokens { ("main", String::new()) } else { (venue.name, format!(" --venue {}", venue.name)) };
+    format!(
+        "store some (tickerd credential add {name}{venue}) and name them (credentials = \"{name}\", or --credentials {name}), or \
+         give --key-file FILE"
+    )
+}
 
 /// Every feed that is right; what is not is told to `review`.
 pub(super) fn review(
@@ -171,7 +177,7 @@ impl Reader<'_, '_> {
                     self.wrong(&name.span(), "channels", &format!("\"{given}\" is there twice"));
                 }
                 Some(channel) if channel.private && !signed => {
-                    let what = format!("\"{given}\" is private and the feed has no credentials; {SIGN}");
+                    let what = format!("\"{given}\" is private and the feed has no credentials; {}", remedy(venue));
                     self.mistaken(&name.span(), "channels", &what, Mistake::PrivateChannel);
                 }
                 Some(channel) => channels.push(channel),
@@ -332,7 +338,13 @@ fn stranger(venue: &Venue, given: &str) -> (String, Mistake) {
         }
     };
     let what = match meant {
-        Some(meant) => format!("{} has no \"{given}\"; did you mean \"{meant}\"?", venue.name),
+        Some(meant) => match venue::ALL.iter().find(|other| other.channel(given).is_some()) {
+            Some(other) => format!(
+                "{} has no \"{given}\"; did you mean \"{meant}\", or the \"{given}\" of venue = \"{}\"?",
+                venue.name, other.name
+            ),
+            None => format!("{} has no \"{given}\"; did you mean \"{meant}\"?", venue.name),
+        },
         None => format!("{} has no \"{given}\"; there is {}", venue.name, list_channels(venue)),
     };
     (what, Mistake::ChannelName)

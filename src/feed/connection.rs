@@ -60,6 +60,8 @@ pub(super) struct Connection<'a> {
     leaving: Option<Leaving>,
     stall: Stall,
     answered: Answered,
+    /// The words of the last refusal: while it is found out of what they are, they are said once.
+    refusal: Option<String>,
 }
 
 /// What the venue has made of all that was asked.
@@ -108,6 +110,7 @@ impl<'a> Connection<'a> {
             leaving: None,
             stall: Stall::default(),
             answered: Answered::NotYet,
+            refusal: None,
         }
     }
 
@@ -341,7 +344,13 @@ impl<'a> Connection<'a> {
 
     async fn tell(&mut self, told: Told) {
         let recv = self.context.clock.now();
-        let teller = Teller { context: self.context, origin: &self.origin, stance: self.session.stance() };
+        let again = match &told {
+            Told::Refused { product: None, message, .. } => {
+                self.refusal.replace(message.clone()).is_some_and(|last| last == *message)
+            }
+            _ => false,
+        };
+        let teller = Teller { context: self.context, origin: &self.origin, stance: self.session.stance(), again };
         if let Some(event) = teller.tell(told) {
             self.record(recv, event).await;
         }

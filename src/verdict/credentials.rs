@@ -14,6 +14,7 @@ use crate::{
 pub fn of_key_error(error: &KeyError) -> Finding {
     let mistake = match error {
         KeyError::NoKey | KeyError::NoSecret | KeyError::Placeholder(_) | KeyError::Missing(_) => M::Placeholder,
+        KeyError::Passphrase(_) => M::Passphrase,
         KeyError::Swapped | KeyError::NameAsSecret | KeyError::PrivateAsKey => M::Swapped,
         // The Exchange's secrets are base64 of 64 bytes: what looks like an Ed25519 key whose halves differ.
         KeyError::HalvesDiffer => M::OtherVenuesKey,

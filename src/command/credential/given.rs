@@ -11,7 +11,7 @@ use super::{LONGEST, not_stored};
 use crate::{
     auth::{
         KeyFile, Secret, Signer,
-        key::{KeyError, is_exchanges},
+        key::{KeyError, is_exchanges, is_exchanges_secret},
     },
     config::{Surroundings, read},
     exit::{Failure, Status},
@@ -80,7 +80,8 @@ fn split(text: &Secret, venue: Option<&Venue>) -> Result<KeyFile, KeyError> {
     let key = |secret: &str| KeyFile::of_halves(key, Secret::new(secret.to_owned()));
     if let Some((secret, rest)) = below.trim_start().split_once('\n') {
         let first = key(secret);
-        if wants_passphrase(&first, venue) {
+        // What stands below a secret of one line is a passphrase, wanted or not: joined to it, it would be none of both.
+        if wants_passphrase(&first, venue) || is_exchanges_secret(secret.trim()) {
             return Ok(KeyFile { passphrase: trimmed(rest), ..first });
         }
     }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use tokio_tungstenite::tungstenite::http::Uri;
 use toml::Spanned;
 
-use super::{Reader, SIGN};
+use super::{Reader, remedy};
 use crate::{
     config::nearest,
     venue::{Endpoint, Venue},
@@ -31,7 +31,7 @@ impl Reader<'_, '_> {
         let known: Vec<_> = venue.endpoints.iter().map(|endpoint| endpoint.name).collect();
         let wrong = match venue.endpoint(name) {
             _ if self.draft.url.is_some() => "`url` says where as well: leave one of the two out".to_owned(),
-            Some(endpoint) if endpoint.signed && !signed => return self.unsigned(typed, "endpoint", name),
+            Some(endpoint) if endpoint.signed && !signed => return self.unsigned(typed, "endpoint", name, venue),
             Some(endpoint) => {
                 let address = Address::parse(endpoint.url, "wss", "ws").ok()?;
                 let Endpoint { rest, failover, signed, .. } = *endpoint;
@@ -62,7 +62,9 @@ impl Reader<'_, '_> {
             Ok(_) if elsewhere.is_some() => elsewhere.map_or_else(String::new, |finding| finding.what),
             Ok(address) if address.tls || address.loopback => {
                 return match of(address) {
-                    (_, Some(endpoint)) if endpoint.signed && !signed => self.unsigned(typed, "url", endpoint.name),
+                    (_, Some(endpoint)) if endpoint.signed && !signed => {
+                        self.unsigned(typed, "url", endpoint.name, venue)
+                    }
                     (place, _) => Some(place),
                 };
             }
@@ -98,8 +100,11 @@ impl Reader<'_, '_> {
     }
 
     /// An endpoint that answers to credentials alone, without any.
-    fn unsigned(&mut self, typed: &Spanned<String>, key: &str, endpoint: &str) -> Option<Whereabouts> {
-        let what = format!("\"{endpoint}\" answers signed subscribes alone and the feed has no credentials; {SIGN}");
+    fn unsigned(&mut self, typed: &Spanned<String>, key: &str, endpoint: &str, venue: &Venue) -> Option<Whereabouts> {
+        let what = format!(
+            "\"{endpoint}\" answers signed subscribes alone and the feed has no credentials; {}",
+            remedy(venue)
+        );
         self.mistaken(&typed.span(), key, &what, Mistake::PrivateChannel);
         None
     }

@@ -15,6 +15,8 @@ pub(super) struct Teller<'a> {
     pub context: &'a Context,
     pub origin: &'a Origin,
     pub stance: &'a Stance,
+    /// The venue's words are those that it said last.
+    pub again: bool,
 }
 
 impl Teller<'_> {
@@ -41,7 +43,7 @@ impl Teller<'_> {
                 for (channel, product) in &omitted {
                     tracing::warn!(
                         %feed, %conn, event = %"subscribed",
-                        "the venue left {product} out of {channel}: it does not trade it, or not under that name"
+                        "{product} is not recorded from {channel}: the venue does not trade it, or not under that name"
                     );
                 }
                 tracing::debug!(%feed, %conn, event = %"subscribed", channels = channels.join(","));
@@ -62,6 +64,9 @@ impl Teller<'_> {
                 match desk {
                     Some(desk) if reason.is_of_credentials() => {
                         self.tell_of_credentials(desk, confirmed, &message, &verdict);
+                    }
+                    _ if self.again => {
+                        tracing::debug!(%feed, %conn, event = %"refused", channel, "the venue says {message:?}: {verdict}");
                     }
                     // It is being found out of which part it is.
                     _ if venue.wholesale && !confirmed => {
