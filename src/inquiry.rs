@@ -4,7 +4,7 @@
 use std::{
     collections::HashSet,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::Duration,
@@ -68,6 +68,8 @@ pub struct Inquiry {
     random: Random,
     /// Our clock was wrong when it was looked at last.
     is_wrong: AtomicBool,
+    /// What was recorded of it last.
+    recorded: Mutex<Option<Offset>>,
 }
 
 impl Inquiry {
@@ -86,6 +88,7 @@ impl Inquiry {
             board,
             random,
             is_wrong: AtomicBool::new(false),
+            recorded: Mutex::default(),
         }
     }
 
@@ -216,10 +219,22 @@ impl Inquiry {
             }
             _ => tracing::debug!(%event, offset_ms, "this machine's clock is {offset}, by {base}"),
         }
-        if was != wrong || wrong && hourly {
+        if self.is_news(offset, was != wrong || wrong && hourly) {
             self.record(offset).await;
         }
         Ok(wrong && !was)
+    }
+
+    /// Whether it is to be recorded: it is due, or it is another than was recorded last. Whoever sets receive times right by the
+    /// record must find there by how much.
+    fn is_news(&self, offset: Offset, due: bool) -> bool {
+        let mut recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
+        let has_moved = offset.is_notable() && recorded.is_some_and(|recorded| offset.differs(&recorded));
+        let is_news = due || has_moved;
+        if is_news {
+            *recorded = Some(offset);
+        }
+        is_news
     }
 
     async fn record(&self, offset: Offset) {

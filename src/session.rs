@@ -15,7 +15,7 @@ mod subscription;
 
 pub use action::{Action, Ask, Told};
 pub use ending::{Cause, Ending};
-pub use stance::{Approach, IfRefused, Signing, Stance};
+pub use stance::{Approach, IfRefused, Part, Signing, Stance};
 
 use std::{
     collections::BTreeSet,
@@ -62,8 +62,6 @@ pub struct Session {
     last_sequence: Option<u64>,
     /// What the venue said against the connection, and not of a subscribe, and when.
     complaint: Option<(Instant, String)>,
-    /// How often a refused subscribe was divided since one was accepted.
-    divided: u32,
     over: Option<Cause>,
 }
 
@@ -86,7 +84,6 @@ impl Session {
             refused: None,
             last_sequence: None,
             complaint: None,
-            divided: 0,
             over: None,
         }
     }
@@ -97,10 +94,18 @@ impl Session {
         &self.subscriptions[ask.index].subscribe
     }
 
-    /// What the next connection should know.
+    /// How it asks by now.
     #[must_use]
     pub fn stance(&self) -> &Stance {
         &self.stance
+    }
+
+    /// What the next connection should know.
+    #[must_use]
+    pub fn into_stance(mut self) -> Stance {
+        self.fold();
+        self.stance.parts = self.subscriptions.into_iter().filter_map(Subscription::into_part).collect();
+        self.stance
     }
 
     /// The venue's number of the last message that had one.
@@ -323,9 +328,18 @@ impl Session {
     }
 
     fn handle_ack(&mut self, accepted: &[(String, Vec<String>)], now: Instant) {
-        if self.probing.take().is_some() {
+        if let Some(since) = self.probing.take() {
+            if !self.venue.resigns {
+                // It is the answer to what was asked, and asking again would bring its snapshots again.
+                let probe = self.probe_index();
+                self.subscriptions[probe].ask(true, since);
+                if self.subscriptions[probe].accept(accepted).is_none() {
+                    self.subscriptions[probe].accept_as_it_is(accepted);
+                }
+                self.subscribed_told = false;
+            }
             self.resume_signing(now);
-            return;
+            return self.tell_subscribed();
         }
         for subscription in &mut self.subscriptions {
             if subscription.find_absent(accepted) {
@@ -348,7 +362,7 @@ impl Session {
             }
         }
         if !signed.is_empty() {
-            self.divided = 0;
+            self.stance.divided = 0;
             self.subscribed_told = false;
         }
         self.tell_subscribed();

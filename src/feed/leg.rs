@@ -130,7 +130,7 @@ impl Leg<'_> {
         let disconnected =
             Event::Disconnected { ending: ending.clone(), last_sequence: session.last_sequence(), lasted };
         self.record(&origin, disconnected.clone()).await;
-        self.stance = session.stance().clone();
+        self.stance = session.into_stance();
         if ending.cause != Cause::Stopped {
             self.down(&ending.to_string(), Some((&origin, &disconnected)));
         }

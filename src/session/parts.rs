@@ -1,40 +1,50 @@
 //! A venue may refuse all that one message asks for where it dislikes a part of it. Then the part is found, kept apart and
 //! named, and the rest is asked for without it.
 
-use std::time::Instant;
+use std::{collections::BTreeSet, time::Instant};
 
-use super::{Approach, FIRST_PROBE, Session, Stance, Told, subscription::Subscription};
+use super::{Approach, FIRST_PROBE, Part, Session, Stance, Told, subscription::Subscription};
 use crate::venue::{Product, Reason, Subscribe};
 
 /// Divisions without anything accepted between them. One bad part leaves a good half at each, and a dozen such parts a good piece
 /// soon; at eight subscribes a second it takes three seconds to find out that it is none of that.
 const IN_VAIN: u32 = 12;
 
-/// What a connection asks for: each subscribe without the products that are known to spoil it, and no longer than the venue
-/// reads. Those products are asked for alone, later.
+/// What a connection asks for: its leg in the parts to which refusals have taken it, none longer than the venue reads; what was
+/// refused for itself is asked for later.
 pub(super) fn of(leg: &[Subscribe], stance: &Stance, now: Instant) -> Vec<Subscription> {
-    let (mut asked, mut later) = (Vec::new(), Vec::new());
-    for subscribe in leg {
-        let (apart, rest): (Vec<_>, Vec<_>) =
-            subscribe.products.iter().cloned().partition(|product| stance.apart.contains(product));
-        // Something must be asked for at once, or the venue closes.
-        if rest.is_empty() {
-            asked.push(subscribe.clone());
-            continue;
+    let whole: Vec<_> = leg.iter().map(|subscribe| Part { subscribe: subscribe.clone(), put_off: None }).collect();
+    let parts =
+        if covered(leg) == covered(stance.parts.iter().map(|part| &part.subscribe)) { &stance.parts } else { &whole };
+    // Something must be asked for at once, or the venue closes.
+    let all_later = parts.iter().all(|part| part.put_off.is_some());
+    let subscriptions = |part: &Part| match part.put_off {
+        Some((at, refusals)) => {
+            vec![Subscription::put_off(part.subscribe.clone(), if all_later { now } else { at.max(now) }, refusals)]
         }
-        asked.extend(subscribe.of(rest).in_pieces(stance.most.unwrap_or(usize::MAX)));
-        later.extend(apart.into_iter().map(|product| subscribe.of(vec![product])));
-    }
-    let asked = asked.into_iter().map(|subscribe| Subscription::new(subscribe, now));
-    asked.chain(later.into_iter().map(|subscribe| put_off(subscribe, now))).collect()
+        None => {
+            let pieces = part.subscribe.clone().in_pieces(stance.most.unwrap_or(usize::MAX));
+            pieces.into_iter().map(|piece| Subscription::new(piece, now)).collect()
+        }
+    };
+    parts.iter().flat_map(subscriptions).collect()
 }
 
-/// One that was refused for itself already.
+/// Every channel with every product that is asked for.
+fn covered<'a>(subscribes: impl IntoIterator<Item = &'a Subscribe>) -> BTreeSet<(&'a str, Option<&'a Product>)> {
+    let mut covered = BTreeSet::new();
+    for subscribe in subscribes {
+        for channel in &subscribe.channels {
+            covered.insert((channel.name, None));
+            covered.extend(subscribe.products.iter().map(|product| (channel.name, Some(product))));
+        }
+    }
+    covered
+}
+
+/// One that was refused for itself just now.
 fn put_off(subscribe: Subscribe, now: Instant) -> Subscription {
-    let mut subscription = Subscription::new(subscribe, now);
-    subscription.refuse_for_good();
-    subscription.ask_at(now + FIRST_PROBE);
-    subscription
+    Subscription::put_off(subscribe, now + FIRST_PROBE, 2)
 }
 
 impl Session {
@@ -66,8 +76,8 @@ impl Session {
             _ => subscribe.halved_by_channel().or_else(|| subscribe.halved()),
         };
         // In a venue's own trouble all is refused, and no part would be taken.
-        let Some([one, other]) = parts.filter(|_| self.divided < IN_VAIN) else { return false };
-        self.divided += 1;
+        let Some([one, other]) = parts.filter(|_| self.stance.divided < IN_VAIN) else { return false };
+        self.stance.divided += 1;
         let (channel, signed) = (self.subscriptions[index].channel(), self.subscriptions[index].is_signed());
         let message = message.to_owned();
         self.told.push(Told::Refused { channel, product: None, message, reason, signed, confirmed: false });

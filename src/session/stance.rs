@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::venue::Product;
+use crate::venue::{Product, Subscribe};
 
 /// What one connection teaches the next of the same leg.
 #[derive(Clone, Debug)]
@@ -22,6 +22,19 @@ pub struct Stance {
     pub apart: BTreeSet<Product>,
     /// As many products as one message may name, where one that named more was too long for the venue.
     pub most: Option<usize>,
+    /// What a connection asked for, in the parts to which refusals have taken it.
+    pub parts: Vec<Part>,
+    /// How often a refused subscribe was divided since one was accepted.
+    pub divided: u32,
+}
+
+/// A part of what a leg asks for, as one connection leaves it to the next.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// It.
+    pub subscribe: Subscribe,
+    /// When it is asked for again, and how often it was refused for itself.
+    pub put_off: Option<(Instant, u32)>,
 }
 
 /// What a feed does while the venue refuses its credentials.
@@ -70,6 +83,8 @@ impl Stance {
             refusals: 0,
             apart: BTreeSet::new(),
             most: None,
+            parts: Vec::new(),
+            divided: 0,
         }
     }
 

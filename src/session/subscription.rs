@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::Part;
 use crate::venue::{Channel, Products, Subscribe};
 
 /// How long a subscribe may go without an answer. The venue's come within 0.2 s, but behind the channel's snapshots, and
@@ -34,6 +35,20 @@ impl Subscription {
     pub(super) fn new(subscribe: Subscribe, now: Instant) -> Self {
         let state = State::Due { at: now };
         Self { subscribe, state, goes_unsigned: false, omitted: Vec::new(), absent: Vec::new(), refusals: 0 }
+    }
+
+    /// What it leaves to the next connection; what was to be taken away is not asked for there.
+    pub(super) fn into_part(self) -> Option<Part> {
+        let put_off = match self.state {
+            State::Due { at } if self.refusals >= 2 => Some((at, self.refusals)),
+            _ => None,
+        };
+        (!self.subscribe.unsubscribes).then_some(Part { subscribe: self.subscribe, put_off })
+    }
+
+    /// One that was refused for itself before.
+    pub(super) fn put_off(subscribe: Subscribe, at: Instant, refusals: u32) -> Self {
+        Self { refusals, state: State::Due { at }, ..Self::new(subscribe, at) }
     }
 
     pub(super) fn is_private(&self) -> bool {

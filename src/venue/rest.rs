@@ -71,6 +71,12 @@ impl Offset {
     /// noise. A token's `nbf` lies five seconds back, so nothing is refused before this is noticed.
     const NOTABLE_MS: u64 = 2_000;
 
+    /// Whether it is another, by more than a healthy clock drifts and the round trips explain.
+    #[must_use]
+    pub fn differs(&self, other: &Self) -> bool {
+        self.ms.abs_diff(other.ms) > Self::NOTABLE_MS + self.uncertainty_ms + other.uncertainty_ms
+    }
+
     /// Whether our clock is wrong by more than a healthy one is.
     #[must_use]
     pub fn is_notable(&self) -> bool {

@@ -234,11 +234,8 @@ fn of_expired(offset: Option<Offset>) -> String {
     let said = "the venue finds the time that was signed more than 30 s from its own";
     match offset {
         Some(offset) if offset.is_notable() => format!("{said}; by its clock, this machine's is {offset}"),
-        Some(Offset { uncertainty_ms, .. }) => format!(
-            "{said}, though by its REST interface it is right (±{uncertainty_ms} ms): the message was as long on its way, or \
-             held back"
-        ),
-        None => format!("{said}; its clock could not be asked"),
+        Some(_) => format!("{said}, which was right when it was measured last: it is measured again"),
+        None => format!("{said}; its clock has not been asked yet"),
     }
 }
 

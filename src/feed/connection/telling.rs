@@ -1,5 +1,7 @@
 //! What a session wants told, as log lines for people and as events for the record.
 
+use std::collections::BTreeMap;
+
 use super::now;
 use crate::{
     desk::Desk,
@@ -17,6 +19,21 @@ pub(super) struct Teller<'a> {
     pub stance: &'a Stance,
     /// The venue's words are those that it said last.
     pub again: bool,
+}
+
+/// "FOO-USD (ticker, matches)", as many products as a line of the log names.
+fn listed(omitted: &[(&'static str, String)]) -> String {
+    const NAMED: usize = 10;
+    let mut by_product = BTreeMap::<_, Vec<_>>::new();
+    for (channel, product) in omitted {
+        by_product.entry(product).or_default().push(*channel);
+    }
+    let named: Vec<_> =
+        by_product.iter().take(NAMED).map(|(product, of)| format!("{product} ({})", of.join(", "))).collect();
+    match by_product.len().saturating_sub(NAMED) {
+        0 => named.join(", "),
+        more => format!("{} and {more} more", named.join(", ")),
+    }
 }
 
 impl Teller<'_> {
@@ -40,10 +57,11 @@ impl Teller<'_> {
                 None
             }
             Told::Subscribed { channels, omitted } => {
-                for (channel, product) in &omitted {
+                if !omitted.is_empty() {
                     tracing::warn!(
                         %feed, %conn, event = %"subscribed",
-                        "{product} is not recorded from {channel}: the venue does not trade it, or not under that name"
+                        "not recorded, since the venue does not trade it, or not under that name: {}",
+                        listed(&omitted)
                     );
                 }
                 tracing::debug!(%feed, %conn, event = %"subscribed", channels = channels.join(","));
