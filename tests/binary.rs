@@ -423,11 +423,12 @@ fn the_doctor_names_the_cause_and_ends_as_the_contract_says() {
     assert_eq!(Scene::new().output(&["doctor"]).status.code(), Some(64), "nothing to examine");
 
     let text = fs::read_to_string(scene.path("config.toml")).expect("ours");
+    scene.file("phrase", b"a phrase");
     for (what, bent, code, row) in [
         ("a product", text.replace("\"ETH-USD\"", "\"ETH_USD\""), 77, Some(20)),
         ("a channel", text.replace("\"user\"", "\"l2_data\""), 77, Some(21)),
         ("an address", text.replace("ws://", "https://"), 77, Some(35)),
-        ("a passphrase", format!("{text}passphrase = {{ file = \"config.toml\" }}\n"), 77, Some(3)),
+        ("a passphrase", format!("{text}passphrase = {{ file = \"phrase\" }}\n"), 77, Some(3)),
         ("no TOML", format!("{text}[["), 78, None),
         ("a key that is not there", text.replace("cdp_api_key.json", "gone.json"), 78, None),
     ] {

@@ -340,7 +340,7 @@ fn stranger(venue: &Venue, given: &str) -> (String, Mistake) {
     let what = match meant {
         Some(meant) => match venue::ALL.iter().find(|other| other.channel(given).is_some()) {
             Some(other) => format!(
-                "{} has no \"{given}\"; did you mean \"{meant}\", or the \"{given}\" of venue = \"{}\"?",
+                "{} has no \"{given}\"; did you mean \"{meant}\"? (venue = \"{}\" has a \"{given}\")",
                 venue.name, other.name
             ),
             None => format!("{} has no \"{given}\"; did you mean \"{meant}\"?", venue.name),
