@@ -14,7 +14,7 @@ mod token;
 
 pub use cause::{Evidence, RestSaid, SchemeUsed, causes, of_clock, of_left_out, sentence};
 pub use credentials::{allowed_ips, of_credentials, of_key_error, shadowed};
-pub use message::message;
+pub use message::{message, venue_meant};
 pub use mistake::Mistake;
 pub use paste::NotAMessage;
 pub use spelling::{of_channel, of_product, of_url};

@@ -282,11 +282,13 @@ fn is_private(key: &str) -> bool {
 
 /// Whether it is a CDP key's name, or its id.
 pub(super) fn is_name(text: &str) -> bool {
-    let is_uuid = || {
-        let groups = text.split('-').map(str::len);
-        groups.eq([8, 4, 4, 4, 12]) && text.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit())
-    };
-    text.starts_with("organizations/") && text.contains("apiKeys/") || is_uuid()
+    text.starts_with("organizations/") && text.contains("apiKeys/") || is_uuid(text)
+}
+
+/// Whether it has the form of a UUID: the newer keys' ids are some, and so are accounts' ids.
+pub(crate) fn is_uuid(text: &str) -> bool {
+    let groups = text.split('-').map(str::len);
+    groups.eq([8, 4, 4, 4, 12]) && text.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit())
 }
 
 /// Whether it stands where a value was to be filled in.

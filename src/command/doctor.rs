@@ -27,7 +27,7 @@ use crate::{
     config::{Log, LogFormat, Surroundings},
     exit::{Failure, Status},
     log,
-    venue::{self, Venue},
+    venue::Venue,
     verdict::{self, Certainty, Mistake},
 };
 
@@ -56,7 +56,7 @@ pub fn run(cli: &Cli, typed: &cli::Doctor, around: &Surroundings, out: &mut impl
         }
         let now = examination.as_ref().map_or_else(|| Clock::system().unix(), Examination::unix);
         let named = typed.venue.as_deref().map(venue_named).transpose()?;
-        examine(file, patient, named, now, &mut report)?;
+        examine(file, patient, named, typed.which.feed.is_some(), now, &mut report)?;
         report.append(clock);
     }
     let mut reached = true;
@@ -116,21 +116,24 @@ fn look(patient: &Patient, around: &Surroundings, report: &mut Report) -> bool {
     sendable
 }
 
-/// Takes a pasted message apart.
+/// Takes a pasted message apart: as one for the venue that was named, else for that of the feed that was, or of whatever signs,
+/// else for the one whose form it has. A feed that signs nothing says nothing of messages that others send.
 fn examine(
     file: &Path,
     patient: Option<&Patient>,
     named: Option<&'static Venue>,
+    names_feed: bool,
     now: u64,
     report: &mut Report,
 ) -> Result<(), Failure> {
     let failed = |error: &dyn fmt::Display| Failure::new(Status::Config, format!("{}: {error}", file.display()));
     let text = read(file).map_err(|error| failed(&error))?;
     let feeds = patient.map_or(&[][..], |patient| &patient.feeds);
-    let feed = feeds.iter().find(|feed| feed.credentials.is_some()).or_else(|| feeds.first());
-    let venue = named.or_else(|| feed.map(|feed| feed.venue)).unwrap_or_else(|| meant(&text));
+    let feed = feeds.iter().find(|feed| names_feed || feed.credentials.is_some());
     let first = || Some(&*patient?.credentials.first()?.credentials);
     let credentials = feed.and_then(|feed| feed.credentials.as_deref()).or_else(first);
+    let signs = || feed.map(|feed| feed.venue).or_else(|| credentials.map(venue_of));
+    let venue = named.or_else(signs).unwrap_or_else(|| verdict::venue_meant(&text));
     let findings = verdict::message(&text, venue, credentials, now).map_err(|error| failed(&error))?;
     let subject = "message";
     match credentials {
@@ -147,12 +150,6 @@ fn examine(
         }
     }
     Ok(())
-}
-
-/// Where nothing else says for whom a message is, a passphrase does: Advanced Trade has none.
-fn meant(message: &str) -> &'static Venue {
-    let has = message.to_lowercase().contains("passphrase");
-    venue::ALL.iter().find(|venue| venue.hmac.passphrase == has).unwrap_or(&venue::ALL[0])
 }
 
 fn read(file: &Path) -> io::Result<String> {

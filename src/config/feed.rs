@@ -10,6 +10,7 @@ use whereabouts::Whereabouts;
 
 use super::{Feed, IfRefused, Origin, Store, draft, nearest, review::Review};
 use crate::{
+    auth::key,
     venue::{self, Channel, Products, Selection, Unfit, Unselectable, Venue},
     verdict::Mistake,
 };
@@ -227,7 +228,7 @@ impl Reader<'_, '_> {
         let before = self.review.problems.len();
         for id in typed {
             let given = id.get_ref().as_str();
-            if !is_account(given) {
+            if !key::is_uuid(given) {
                 // What is no id may be anything, a key as well: it is not shown.
                 let what = "this is no account's id: they are UUIDs, as GET /accounts lists them";
                 self.wrong(&id.span(), "accounts", what);
@@ -282,12 +283,6 @@ impl Reader<'_, '_> {
             problem.venue = venue;
         }
     }
-}
-
-/// Whether it has the form of an account's id, a UUID.
-fn is_account(text: &str) -> bool {
-    let groups = text.split('-').map(str::len);
-    groups.eq([8, 4, 4, 4, 12]) && text.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit())
 }
 
 /// What to say of credentials that are nowhere. A name that is long is not shown: whoever takes this for the place of the

@@ -1,5 +1,8 @@
 //! Credentials, examined where they lie: nothing is sent.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
+use zeroize::Zeroizing;
+
 use super::{Finding, Mistake as M};
 use crate::{
     auth::{
@@ -102,12 +105,17 @@ fn with_passphrase(credentials: &Credentials, venue: &Venue) -> Vec<Finding> {
         wrong(M::Swapped, "key and passphrase are swapped: the key is the one of 32 hex digits")
     } else if is_placeholder(passphrase) {
         wrong(M::Placeholder, "the passphrase is a placeholder that was never filled in")
+    } else if is_hex(secret) {
+        // Hex digits are base64 as well, of bytes that nobody meant.
+        wrong(M::BareBase64, "the secret is hex; the Exchange's are base64")
     } else if let Err(unfit) = fits {
         wrong(M::BareBase64, &unfit.to_string())
-    } else if !is_exchanges_secret(secret) {
+    } else if let Some(bytes) = STANDARD.decode(secret).ok().map(Zeroizing::new).filter(|bytes| bytes.len() != 64) {
         // Its length is what was seen, and is not documented.
-        let what =
-            format!("credentials \"{name}\": the secret is base64 of other than 64 bytes, which is what was seen");
+        let bytes = bytes.len();
+        let what = format!(
+            "credentials \"{name}\": the secret is base64 of {bytes} bytes where 64 were always seen: is it whole?"
+        );
         vec![Finding::possible(M::BareBase64, what)]
     } else {
         Vec::new()
@@ -117,6 +125,11 @@ fn with_passphrase(credentials: &Credentials, venue: &Venue) -> Vec<Finding> {
 /// An Exchange key is 32 hex digits, its secret base64 of 64 bytes.
 fn is_exchanges(key: &str, secret: &hmac::Key) -> bool {
     is_exchanges_key(key) || is_exchanges_secret(secret.expose())
+}
+
+/// So many hex digits in a row no base64 has by chance.
+fn is_hex(secret: &str) -> bool {
+    secret.len() >= 32 && secret.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 /// A legacy Advanced Trade key is 16 letters and digits, its secret 32.
@@ -152,6 +165,25 @@ pub fn shadowed(credentials: &Credentials, variables: &[(impl AsRef<str>, impl A
             Finding::possible(M::Shadowed, format!("${name} is set and is not what credentials \"{of}\" hold"))
         })
         .collect()
+}
+
+/// Whether the secret of these stands in a text that is sent, as it is or as a part of something.
+pub(super) fn are_told(credentials: &Credentials, sent: &str) -> bool {
+    /// A shorter one may stand in any text by chance.
+    const SHORTEST: usize = 8;
+    /// No private key is shorter, and to try each word takes time.
+    const SHORTEST_KEY: usize = 40;
+    match credentials.signer() {
+        Signer::Hmac(key) => {
+            let secret = key.expose().trim_end_matches('=');
+            secret.len() >= SHORTEST && sent.contains(secret)
+        }
+        Signer::Jwt(_) => {
+            let mut words = sent.split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | ':'));
+            sent.contains("PRIVATE KEY-----")
+                || words.any(|word| word.len() >= SHORTEST_KEY && is_secret_of(credentials, word))
+        }
+    }
 }
 
 fn is_secret_of(credentials: &Credentials, text: &str) -> bool {

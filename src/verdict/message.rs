@@ -3,11 +3,15 @@
 mod advanced_trade;
 mod exchange;
 mod headers;
+mod meant;
 
-use serde_json::Value;
+pub use meant::venue_meant;
+
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use super::{
-    Certainty, Finding, Mistake as M,
+    Certainty, Finding, Mistake as M, credentials,
     paste::{self, NotAMessage, Pasted, plain},
     recipe::{self, Maker},
 };
@@ -34,11 +38,16 @@ pub fn message(
     now: u64,
 ) -> Result<Vec<Finding>, NotAMessage> {
     let examination = Examination { venue, credentials, now };
-    let mut found = match paste::read(text)? {
-        Pasted::Subscribe(message) if recipe::signs_path(venue) => exchange::subscribe(&examination, &message),
-        Pasted::Subscribe(message) => advanced_trade::subscribe(&examination, &message),
-        Pasted::Headers(headers, asked) => headers::examine(&examination, &headers, asked.as_ref()),
+    let pasted = paste::read(text)?;
+    let mut found = match &pasted {
+        Pasted::Subscribe(message) if recipe::signs_path(venue) => exchange::subscribe(&examination, message),
+        Pasted::Subscribe(message) => advanced_trade::subscribe(&examination, message),
+        Pasted::Headers(headers, asked) => headers::examine(&examination, headers, asked.as_ref()),
     };
+    if credentials.is_some_and(|own| credentials::are_told(own, &sent(&pasted))) {
+        let what = "the secret stands in the message, for everybody to read: make a new key";
+        found.insert(0, Finding::wrong(M::Swapped, what));
+    }
     // What was pasted is always old: that is worth a word where nothing else explains.
     let explained = found.iter().any(|finding| finding.certainty != Certainty::Noted);
     if explained {
@@ -51,6 +60,18 @@ pub fn message(
     Ok(found)
 }
 
+/// All that goes over the line.
+fn sent(pasted: &Pasted) -> Zeroizing<String> {
+    Zeroizing::new(match pasted {
+        Pasted::Subscribe(message) => json!(message).to_string(),
+        Pasted::Headers(headers, asked) => {
+            let values = headers.iter().map(|(_, value)| value);
+            let asked = asked.iter().flat_map(|asked| [&asked.target, &asked.body]);
+            values.chain(asked).fold(String::new(), |all, text| all + text + "\n")
+        }
+    })
+}
+
 struct Examination<'a> {
     venue: &'a Venue,
     credentials: Option<&'a Credentials>,
@@ -60,6 +81,8 @@ struct Examination<'a> {
 /// An HMAC signature and what came with it.
 struct Given {
     key: Option<String>,
+    /// What the field is called that the key belongs in.
+    key_field: &'static str,
     timestamp: Option<Value>,
     signature: String,
 }
@@ -101,10 +124,12 @@ impl Examination<'_> {
         // The key is public and may be in the secret's place: it is compared, and not shown.
         let swapped = hmac.is_some_and(|(_, secret)| given.key.as_deref() == Some(secret));
         match (&given.key, hmac) {
-            (None, _) => found.push(Finding::wrong(M::Swapped, "the key is missing beside the signature")),
+            (None, _) => {
+                let what = format!("there is no `{}` beside the signature", given.key_field);
+                found.push(Finding::wrong(M::ChannelsPlural, what));
+            }
             (Some(_), Some((key, _))) if swapped => {
-                let what =
-                    format!("the secret is sent as the key, for everybody to read: make a new one; the key is {key}");
+                let what = format!("the secret is sent as the key; the key is {key}");
                 found.push(Finding::wrong(M::Swapped, what));
             }
             (Some(sent), Some(_)) if self.own().is_some_and(|(_, passphrase)| sent == passphrase) => {
@@ -127,12 +152,15 @@ impl Examination<'_> {
         let timestamp = given.timestamp.as_ref().map(plain).unwrap_or_default();
         self.time(&timestamp, found);
         let Some(way) = recipe::decoded(&given.signature, self.venue.hmac.encoding) else {
-            let length = given.signature.chars().count();
             let wanted = match self.venue.hmac.encoding {
                 Encoding::Hex => "64 lower-case hex digits",
                 Encoding::Base64 => "the 44 of base64",
             };
-            let what = format!("the signature is no HMAC-SHA256: {length} characters, and not {wanted}");
+            let has = match recipe::other_hash(&given.signature) {
+                Some(hash) => format!("it is as long as {hash}'s"),
+                None => format!("{} characters", given.signature.chars().count()),
+            };
+            let what = format!("the signature is no HMAC-SHA256: {has}, and not {wanted}");
             found.push(Finding::wrong(M::Encoding, what));
             return;
         };
@@ -171,7 +199,7 @@ impl Examination<'_> {
         match credentials.signer() {
             _ if own == Some(sent) => {}
             Signer::Hmac(secret) if secret.expose() == sent => {
-                wrong(M::Swapped, "the secret is sent as the passphrase, for everybody to read: make another key");
+                wrong(M::Swapped, "the secret is sent as the passphrase");
             }
             _ if sent == credentials.key() => wrong(M::Passphrase, "the key is sent as the passphrase"),
             _ if own.is_some_and(|own| own.trim() == sent.trim()) => {
@@ -185,7 +213,7 @@ impl Examination<'_> {
     fn time(&self, timestamp: &str, found: &mut Vec<Finding>) {
         let mut wrong = |mistake, what: String| found.push(Finding::wrong(mistake, what));
         if timestamp.is_empty() {
-            return wrong(M::TimestampDiffers, "there is no timestamp beside the signature".to_owned());
+            return wrong(M::ChannelsPlural, "there is no timestamp beside the signature".to_owned());
         }
         // Whatever stands here that is no number is not shown: it may be the signature.
         let whole = timestamp.split('.').next().and_then(|whole| whole.parse::<u64>().ok());

@@ -10,7 +10,7 @@ use super::{object, shell};
 pub(super) enum Pasted {
     /// A message for a WebSocket.
     Subscribe(Map<String, Value>),
-    /// What proves a REST request, and the request where it was pasted too.
+    /// What proves a REST request, with the other headers that stand beside it, and the request where it was pasted too.
     Headers(Vec<(String, String)>, Option<Asked>),
 }
 
@@ -24,14 +24,25 @@ pub(super) struct Asked {
 
 /// The text is no message that could be taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NotAMessage;
+pub enum NotAMessage {
+    /// It is what the venue sent.
+    Answer,
+    /// It is nothing that is known.
+    Unknown,
+}
 
 impl fmt::Display for NotAMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            "this is no message: paste the subscribe as JSON, or the headers of a REST request, one a line, under its \
-             first line (GET /…), or the whole curl command",
-        )
+        f.write_str(match self {
+            Self::Answer => {
+                "this is what the venue answered: paste what was sent to it, the subscribe as JSON, and the doctor takes \
+                 that apart"
+            }
+            Self::Unknown => {
+                "this is no message: paste the subscribe as JSON, or the headers of a REST request, one a line, under \
+                 its first line (GET /…), or the whole curl command"
+            }
+        })
     }
 }
 
@@ -45,7 +56,9 @@ pub(super) fn read(text: &str) -> Result<Pasted, NotAMessage> {
     let command = || shell::command(text).map(|(headers, asked)| Pasted::Headers(headers, asked));
     // A log may hold the JSON as a text of JSON.
     let unescaped = || objects(&text.replace("\\\"", "\"").replace("\\\\", "\\"));
-    command().or_else(|| objects(text)).or_else(|| lines(text)).or_else(unescaped).ok_or(NotAMessage)
+    let found = command().or_else(|| objects(text)).or_else(|| lines(text)).or_else(unescaped);
+    let answered = || object::all(text).iter().any(|(object, _)| is_answer(object));
+    found.ok_or_else(|| if answered() { NotAMessage::Answer } else { NotAMessage::Unknown })
 }
 
 /// Without what word processors, forums and Windows do to quotes, blanks and line ends.
@@ -62,14 +75,13 @@ fn straight(text: &str) -> String {
 
 /// The first object that is a subscribe or a set of headers, with whatever stands around it (`headers = {…}`).
 fn objects(text: &str) -> Option<Pasted> {
-    let all = object::all(text);
+    let all = sent(object::all(text));
     for (object, end) in &all {
         if object.contains_key("channel") || object.contains_key("channels") {
             return Some(Pasted::Subscribe(object.clone()));
         }
-        let headers: Vec<_> = object.iter().filter(|(name, _)| is_header(name)).collect();
-        if !headers.is_empty() {
-            let headers = headers.into_iter().map(|(name, value)| (name.to_lowercase(), plain(value))).collect();
+        if object.keys().any(|name| is_header(name)) {
+            let headers = object.iter().map(|(name, value)| (name.to_lowercase(), plain(value))).collect();
             return Some(Pasted::Headers(headers, around(text, *end, &all)));
         }
     }
@@ -79,6 +91,28 @@ fn objects(text: &str) -> Option<Pasted> {
     let known = ["type", "product_ids", "jwt", "api_key", "signature"];
     let subscribe = all.into_iter().find(|(object, _)| known.iter().any(|name| object.contains_key(*name)));
     subscribe.map(|(object, _)| Pasted::Subscribe(object))
+}
+
+/// Without the venue's answers, and what stands within them.
+fn sent(all: Vec<object::Found>) -> Vec<object::Found> {
+    let mut answered = 0;
+    let is_sent = |(object, end): &object::Found| {
+        if is_answer(object) {
+            answered = answered.max(*end);
+        }
+        *end > answered
+    };
+    all.into_iter().filter(is_sent).collect()
+}
+
+/// Whether it is the venue's that speaks: it refuses, acknowledges, or delivers in Advanced Trade's envelope.
+fn is_answer(object: &Map<String, Value>) -> bool {
+    let text = |name: &str| object.get(name).and_then(Value::as_str);
+    match text("type") {
+        Some("error" | "subscriptions") => true,
+        Some(_) => false,
+        None => text("channel") == Some("subscriptions") || object.contains_key("events"),
+    }
 }
 
 /// The request that stands around an object of headers: its first line above and its body below, or the call of a library
@@ -117,7 +151,7 @@ fn lines(text: &str) -> Option<Pasted> {
         .filter(|line| !line.starts_with(['<', '*']))
         .map(|line| line.strip_prefix("> ").unwrap_or(line).trim_end())
         .collect();
-    let headers: Vec<_> = sent.iter().filter_map(|line| header(line)).collect();
+    let headers: Vec<_> = sent.iter().filter_map(|line| field(line)).collect();
     let asked = sent.iter().position(|line| request_line(line).is_some()).and_then(|at| {
         let last = sent.iter().rposition(|line| header(line).is_some())?.max(at);
         let empty =
@@ -125,7 +159,7 @@ fn lines(text: &str) -> Option<Pasted> {
         let body = sent[empty..].iter().skip(1).copied().collect::<Vec<_>>().join("\n").trim().to_owned();
         request_line(sent[at]).map(|asked| Asked { body, ..asked })
     });
-    (!headers.is_empty()).then_some(Pasted::Headers(headers, asked))
+    headers.iter().any(|(name, _)| is_header(name)).then_some(Pasted::Headers(headers, asked))
 }
 
 fn request_line(line: &str) -> Option<Asked> {
@@ -139,14 +173,22 @@ fn request_line(line: &str) -> Option<Asked> {
     })
 }
 
-pub(super) fn header(line: &str) -> Option<(String, String)> {
+/// One of the headers that prove who asks.
+fn header(line: &str) -> Option<(String, String)> {
+    field(line).filter(|(name, _)| is_header(name))
+}
+
+/// A header of any name, which is told in small letters.
+pub(super) fn field(line: &str) -> Option<(String, String)> {
     let quotes = |c: char| c.is_whitespace() || matches!(c, '"' | ',');
     let (name, value) = line.split_once(':')?;
     let name = name.trim_matches(|c| quotes(c) || c == '\'').trim_start_matches('>').trim();
-    is_header(name).then(|| (name.to_lowercase(), value.trim_matches(quotes).to_owned()))
+    let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    is_name.then(|| (name.to_lowercase(), value.trim_matches(quotes).to_owned()))
 }
 
-fn is_header(name: &str) -> bool {
+/// Whether it proves who asks, or is to.
+pub(super) fn is_header(name: &str) -> bool {
     let name = name.to_lowercase();
     name.starts_with("cb-access-") || name == "authorization"
 }

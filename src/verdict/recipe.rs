@@ -7,7 +7,7 @@ mod request;
 mod secret;
 mod subscribe;
 
-pub(super) use encoding::decoded;
+pub(super) use encoding::{decoded, other_hash};
 pub(super) use request::of_request;
 pub(super) use subscribe::{of_contents, of_path};
 

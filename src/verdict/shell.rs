@@ -1,6 +1,6 @@
 //! Commands that people paste, those of curl and `http`, read as far as they say what was asked and how it was proved.
 
-use super::paste::{Asked, header};
+use super::paste::{Asked, field, is_header};
 
 /// The headers of a command, and what it asks for; None of the latter where its body stands in a file.
 pub(super) type Command = (Vec<(String, String)>, Option<Asked>);
@@ -17,7 +17,7 @@ pub(super) fn command(text: &str) -> Option<Command> {
             "http" | "https" | "xh" => httpie(words(rest)),
             _ => return None,
         };
-        (!found.0.is_empty()).then_some(found)
+        found.0.iter().any(|(name, _)| is_header(name)).then_some(found)
     })
 }
 
@@ -78,7 +78,9 @@ fn curl(words: Vec<String>) -> Command {
             continue;
         };
         match option.as_str() {
-            "H" | "header" => headers.extend(header(&value)),
+            "H" | "header" => headers.extend(field(&value)),
+            // It is sent as a header too, and a secret may stand in it.
+            "u" | "user" => headers.push(("user".to_owned(), value)),
             "oauth2-bearer" => headers.push(("authorization".to_owned(), format!("Bearer {value}"))),
             "X" | "request" | "method" => method = Some(value),
             "url" => target = Some(value),
@@ -95,20 +97,26 @@ fn curl(words: Vec<String>) -> Command {
         target.push_str(&query);
     }
     let method = method.unwrap_or_else(|| if body.is_none() { "GET" } else { "POST" }.to_owned());
-    let asked = target.filter(|_| !unknown).map(|target| Asked { method, target, body: body.unwrap_or_default() });
+    let asked = target.filter(|_| !unknown).map(|target| Asked {
+        method,
+        target: whole(target),
+        body: body.unwrap_or_default(),
+    });
     (headers, asked)
 }
 
 /// `http [METHOD] URL [Name:value]…`, with `--raw BODY`; a body of fields is not known as it is sent.
 fn httpie(words: Vec<String>) -> Command {
     let (mut headers, mut plain, mut body, mut unknown) = (Vec::new(), Vec::new(), String::new(), false);
+    // An address (`https://…`, `localhost:80`), or a field of the body (`a:=1`).
+    let is_other = |value: &str| value.starts_with(['/', '=']) || value.starts_with(|c: char| c.is_ascii_digit());
     let mut rest = words.into_iter().skip(1);
     while let Some(word) = rest.next() {
         if word == "--raw" {
             body = rest.next().unwrap_or_default();
         } else if let Some(raw) = word.strip_prefix("--raw=") {
             raw.clone_into(&mut body);
-        } else if let Some(header) = header(&word) {
+        } else if let Some(header) = field(&word).filter(|(name, value)| is_header(name) || !is_other(value)) {
             headers.push(header);
         } else if !word.starts_with('-') && plain.len() < 2 && (plain.is_empty() || !word.contains("==")) {
             plain.push(word);
@@ -123,7 +131,12 @@ fn httpie(words: Vec<String>) -> Command {
             plain.into_iter().next().map(|target| (if body.is_empty() { "GET" } else { "POST" }.to_owned(), target))
         }
     };
-    (headers, asked.filter(|_| !unknown).map(|(method, target)| Asked { method, target, body }))
+    (headers, asked.filter(|_| !unknown).map(|(method, target)| Asked { method, target: whole(target), body }))
+}
+
+/// An address as it is meant where its scheme was left out: what stands before the path is the host.
+fn whole(target: String) -> String {
+    if target.contains("://") || target.starts_with('/') { target } else { format!("https://{target}") }
 }
 
 /// Splits as a shell does, as far as commands that people paste go, up to the command's end.

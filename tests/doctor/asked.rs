@@ -128,3 +128,27 @@ fn what_is_believed_of_the_exchange_holds_of_the_simulated_one() {
         assert!(told.contains(&format!("as believed  {what}")), "{what}: {told}");
     }
 }
+
+/// What `tickerd init` prints is a feed of Advanced Trade that signs nothing: of a message for the Exchange it says nothing.
+#[test]
+fn a_feed_that_signs_nothing_does_not_say_whose_a_message_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("writes");
+    write("config.toml", "[[feed]]\nname = \"tickers\"\nchannels = [\"ticker\"]\nproducts = [\"BTC-USD\"]\n");
+    write("good.json", r#"{"type":"subscribe","channels":[{"name":"ticker","product_ids":["BTC-USD"]}]}"#);
+    write("answer.json", r#"{"type":"subscriptions","channels":[{"name":"ticker","product_ids":["BTC-USD"]}]}"#);
+    let examine = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tickerd"));
+        command.args(["doctor", "-c", "config.toml", "--offline"]).args(arguments);
+        command.current_dir(folder.path()).env_clear().output().expect("runs")
+    };
+    let output = examine(&["--message", "good.json"]);
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && told.contains("as one for exchange") && !told.contains('✗'), "{told}");
+    // Who names the feed has named its venue.
+    let output = examine(&["--message", "good.json", "--feed", "tickers"]);
+    assert_eq!(output.status.code(), Some(77), "{output:?}");
+    let output = examine(&["--message", "answer.json"]);
+    assert_eq!(output.status.code(), Some(78), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("what the venue answered"), "{output:?}");
+}

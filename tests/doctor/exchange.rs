@@ -16,17 +16,20 @@ use tickerd::{
     },
 };
 
-use super::stage::{self, NOW, hides, mac, with};
+use super::{
+    pasted::requests,
+    stage::{self, NOW, hides, mac, with},
+};
 
 /// Dummy text; the secret is base64 of 64 bytes.
-const KEY: &str = "0123456789abcdef0123456789abcdef";
-const SECRET: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWYwMTIzNDU2Nzg5YWJjZGVmMDEyMzQ1Njc4OWFiY2RlZg==";
-const PASSPHRASE: &str = "n3ver-sh0wn-this";
-const VERIFY: &str = "GET/users/self/verify";
+pub const KEY: &str = "0123456789abcdef0123456789abcdef";
+pub const SECRET: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWYwMTIzNDU2Nzg5YWJjZGVmMDEyMzQ1Njc4OWFiY2RlZg==";
+pub const PASSPHRASE: &str = "n3ver-sh0wn-this";
+pub const VERIFY: &str = "GET/users/self/verify";
 
-type Case = (&'static str, Vec<Finding>, M, Certainty);
+pub type Case = (&'static str, Vec<Finding>, M, Certainty);
 
-fn of_parts(key: &str, secret: &str, passphrase: Option<&str>) -> Credentials {
+pub fn of_parts(key: &str, secret: &str, passphrase: Option<&str>) -> Credentials {
     let passphrase = passphrase.map(|passphrase| Secret::new(passphrase.to_owned()));
     // Without one it would be taken for a damaged key, so that the scheme is said.
     let scheme = tickerd::auth::Scheme::Hmac;
@@ -38,38 +41,38 @@ fn own() -> Credentials {
     of_parts(KEY, SECRET, Some(PASSPHRASE))
 }
 
-fn key() -> Vec<u8> {
+pub fn key() -> Vec<u8> {
     STANDARD.decode(SECRET).expect("base64")
 }
 
 /// As the venue wants it.
-fn signature(prehash: &str) -> String {
+pub fn signature(prehash: &str) -> String {
     STANDARD.encode(mac(&key(), prehash.as_bytes()))
 }
 
-fn subscribe(signature: &str) -> Value {
+pub fn subscribe(signature: &str) -> Value {
     json!({
         "type": "subscribe", "channels": [{ "name": "level2", "product_ids": ["ETH-USD", "BTC-USD"] }],
         "key": KEY, "passphrase": PASSPHRASE, "timestamp": NOW.to_string(), "signature": signature,
     })
 }
 
-fn good() -> Value {
+pub fn good() -> Value {
     subscribe(&signature(&format!("{NOW}{VERIFY}")))
 }
 
-fn without(mut message: Value, field: &str) -> Value {
+pub fn without(mut message: Value, field: &str) -> Value {
     message.as_object_mut().expect("an object").remove(field);
     message
 }
 
-fn examine(text: &str) -> Vec<Finding> {
+pub fn examine(text: &str) -> Vec<Finding> {
     let found = verdict::message(text, &EXCHANGE, Some(&own()), NOW).unwrap_or_else(|error| panic!("{error}: {text}"));
     hides(&found, &[SECRET, PASSPHRASE]);
     found
 }
 
-fn of(message: &Value) -> Vec<Finding> {
+pub fn of(message: &Value) -> Vec<Finding> {
     examine(&message.to_string())
 }
 
@@ -100,6 +103,7 @@ fn slips() -> Vec<Case> {
         ("hex", of(&subscribe(&hex::encode(&bytes))), M::Encoding, Wrong),
         ("base64 of hex", of(&subscribe(&STANDARD.encode(hex::encode(&bytes)))), M::Encoding, Wrong),
         ("base64url", of(&subscribe(&URL_SAFE.encode([&[0xfb; 2][..], &bytes[2..]].concat()))), M::Encoding, Wrong),
+        ("SHA-512", of(&subscribe(&STANDARD.encode([7; 64]))), M::Encoding, Wrong),
         ("cut off", of(&subscribe(&STANDARD.encode(&bytes)[..40])), M::Encoding, Wrong),
         (
             "a line break behind it",
@@ -139,6 +143,16 @@ fn fields() -> Vec<Case> {
         ("blanks around it", of(&with(good(), "passphrase", format!("{PASSPHRASE}\n"))), M::StrayWhiteSpace, Wrong),
         ("the passphrase as the key", of(&with(good(), "key", PASSPHRASE)), M::Swapped, Wrong),
         ("the secret as the key", of(&with(good(), "key", SECRET)), M::Swapped, Wrong),
+        ("the secret in a field of its own", of(&with(good(), "secret", SECRET)), M::Swapped, Wrong),
+        ("the secret within a word", of(&with(good(), "note", format!("x={SECRET};"))), M::Swapped, Wrong),
+        ("no key", of(&without(good(), "key")), M::ChannelsPlural, Wrong),
+        ("no timestamp", of(&without(good(), "timestamp")), M::ChannelsPlural, Wrong),
+        (
+            "an account that is none",
+            of(&with(good(), "channels", json!([{ "name": "balance", "account_ids": ["BTC"] }]))),
+            M::ChannelsPlural,
+            Wrong,
+        ),
         ("api_key", of(&with(without(good(), "key"), "api_key", KEY)), M::ChannelsPlural, Wrong),
         ("a jwt", of(&with(without(good(), "signature"), "jwt", "a.b.c")), M::OtherVenuesKey, Wrong),
         // gocryptotrader#1421: products at the root of the message were refused, " is not a valid product".
@@ -176,48 +190,6 @@ fn fields() -> Vec<Case> {
     ]
 }
 
-fn requests() -> Vec<Case> {
-    let target = "/orders?status=open";
-    let post = r#"{"product_id":"BTC-USD"}"#;
-    let headers = |line: &str, signature: &str| {
-        format!(
-            "{line}\nCB-ACCESS-KEY: {KEY}\nCB-ACCESS-SIGN: {signature}\nCB-ACCESS-TIMESTAMP: {NOW}\nCB-ACCESS-PASSPHRASE: \
-             {PASSPHRASE}\n"
-        )
-    };
-    let get = format!("GET {target}");
-    let of = |line: &str, rest: &str| examine(&headers(line, &signature(&format!("{NOW}{rest}"))));
-    let right = headers(&get, &signature(&format!("{NOW}GET{target}")));
-    vec![
-        ("the query left out", of(&get, "GET/orders"), M::QueryInPath, Wrong),
-        ("the host signed", of(&get, &format!("GEThttps://api.exchange.coinbase.com{target}")), M::Uri, Wrong),
-        ("the method in small letters", of(&get, &format!("get{target}")), M::Uri, Wrong),
-        ("the WebSocket's recipe", of(&get, VERIFY), M::OtherRecipe, Wrong),
-        (
-            "the body left out",
-            examine(&format!("{}\n{post}", headers("POST /orders", &signature(&format!("{NOW}POST/orders"))))),
-            M::Prehash,
-            Wrong,
-        ),
-        (
-            "hex",
-            examine(&headers(&get, &hex::encode(mac(&key(), format!("{NOW}GET{target}").as_bytes())))),
-            M::Encoding,
-            Wrong,
-        ),
-        (
-            "the secret not decoded",
-            examine(&headers(&get, &STANDARD.encode(mac(SECRET.as_bytes(), format!("{NOW}GET{target}").as_bytes())))),
-            M::SecretDecoding,
-            Wrong,
-        ),
-        ("no passphrase", examine(&right.replace("CB-ACCESS-PASSPHRASE", "X")), M::Passphrase, Wrong),
-        ("another passphrase", examine(&right.replace(PASSPHRASE, "another one")), M::Passphrase, Wrong),
-        ("a token", examine(&format!("{get}\nAuthorization: Bearer a.b.c")), M::OtherVenuesKey, Wrong),
-        ("nothing of the request", examine(&right.replace(&get, "")), M::Prehash, Noted),
-    ]
-}
-
 fn pairs() -> Vec<Case> {
     let at = |venue: &Venue, credentials: &Credentials| {
         let found = verdict::of_credentials(credentials, venue, NOW);
@@ -237,6 +209,7 @@ fn pairs() -> Vec<Case> {
         ("key and passphrase swapped", here("hunter2", SECRET, Some(KEY)), M::Swapped, Wrong),
         ("a placeholder", here(KEY, SECRET, Some("YOUR_PASSPHRASE")), M::Placeholder, Wrong),
         ("no base64", here(KEY, "hunter2hunter2!", Some(PASSPHRASE)), M::BareBase64, Wrong),
+        ("hex", here(KEY, &hex::encode(key()), Some(PASSPHRASE)), M::BareBase64, Wrong),
         ("half a secret", here(KEY, &SECRET[..44], Some(PASSPHRASE)), M::BareBase64, Possible),
     ]
 }
@@ -372,6 +345,12 @@ fn what_is_right_is_not_found() {
             let pasted = format!("{method} {target} HTTP/1.1\n{}\n\n{body}", lines.join("\n"));
             assert_eq!(examine(&pasted), [], "{pasted}");
         }
+    }
+    for unsigned in [
+        json!({ "type": "unsubscribe", "channels": ["ticker"] }),
+        json!({ "type": "unsubscribe", "channels": ["level2", "heartbeat", { "name": "balance" }] }),
+    ] {
+        assert_eq!(of(&unsigned), [], "none is all: {unsigned}");
     }
     // The documentation's samples: channels as texts, an alias, a time with many decimals; tardis sends a number.
     let time = format!("{NOW}.1234567");

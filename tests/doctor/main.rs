@@ -4,4 +4,5 @@ mod asked;
 mod exchange;
 mod healthy;
 mod mistakes;
+mod pasted;
 mod stage;

@@ -229,6 +229,13 @@ fn requests() -> Vec<Case> {
         ("the Exchange's recipe", of(&line, "GET/users/self/verify"), M::OtherRecipe, Wrong),
         ("the body left out", post(""), M::Prehash, Wrong),
         ("the body with other blanks", post(r#"{"product_id": "BTC-USD", "side": "BUY"}"#), M::Prehash, Wrong),
+        (
+            "the Exchange's host, by curl",
+            examine(&curl.replace("https://api.coinbase.com", "https://api.exchange.coinbase.com"), &key),
+            M::Url,
+            Wrong,
+        ),
+        ("the secret in a header", examine(&format!("{curl} -H 'X-Secret: {SECRET}'"), &key), M::Swapped, Wrong),
         ("bytes in a Python dict", examine(&dict, &key), M::Encoding, Wrong),
         (
             "a passphrase",
@@ -284,6 +291,21 @@ fn tokens() -> Vec<Case> {
         ("the query in the uri", rest(&format!("GET api.coinbase.com{PATH}?limit=1")), M::QueryInPath, Wrong),
         ("another path in the uri", rest("GET api.coinbase.com/api/v3/brokerage/orders"), M::Uri, Wrong),
         ("lower-case method in the uri", rest(&format!("get api.coinbase.com{PATH}")), M::Uri, Wrong),
+        (
+            "the private key in a field",
+            {
+                let message = with(with_jwt(&good), "secret", STANDARD.encode(&der));
+                examine(&message.to_string(), &key)
+            },
+            M::Swapped,
+            Wrong,
+        ),
+        (
+            "the private key as a PEM",
+            examine(&with(with_jwt(&good), "privateKey", pem(&der, "PRIVATE KEY")).to_string(), &key),
+            M::Swapped,
+            Wrong,
+        ),
         ("no uri", examine(&format!("GET {PATH}\nAuthorization: Bearer {good}"), &key), M::Uri, Wrong),
     ]
 }

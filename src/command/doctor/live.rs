@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::asking::{Answer, Asking};
 use crate::{
     desk::Desk,
-    venue::{Arrival, Counts, Kind, Subscribe, Venue},
+    venue::{Arrival, Channel, Counts, Kind, Subscribe, Venue},
 };
 
 /// What we believe, and what was seen.
@@ -54,8 +54,10 @@ trait Eyes {
     fn see(&mut self, message: &Map<String, Value>, arrival: &Arrival<'_>, at: Instant);
     /// In which member a message has the time at which it was made.
     fn stamp(&self) -> &'static str;
-    /// What is believed of them.
-    fn beliefs(&self) -> Vec<Belief>;
+    /// As what other channels' the messages of one are counted, since they do not say that they are its own.
+    fn said_as(&self, channel: &str) -> &'static [&'static str];
+    /// What is believed of them, where these channels were asked for.
+    fn beliefs(&self, asked: &[&'static Channel]) -> Vec<Belief>;
 }
 
 /// What was seen up to now.
@@ -178,8 +180,9 @@ impl Watch {
                 format!("{} messages did", self.before_ack),
             ),
         ];
-        beliefs.extend(self.eyes.beliefs());
-        beliefs.extend(self.channels(leg));
+        let asked: Vec<_> = leg.iter().flat_map(|subscribe| subscribe.channels.iter().copied()).collect();
+        beliefs.extend(self.eyes.beliefs(&asked));
+        beliefs.extend(self.channels(&asked));
         beliefs.push(belief(
             "no message is of a channel that we do not know",
             Some(self.unknown.is_empty()),
@@ -195,14 +198,23 @@ impl Watch {
         beliefs
     }
 
-    fn channels(&self, leg: &[Subscribe]) -> Vec<Belief> {
-        let channels = leg.iter().flat_map(|subscribe| &subscribe.channels).filter(|channel| !channel.heartbeat);
-        channels
+    fn channels(&self, asked: &[&'static Channel]) -> Vec<Belief> {
+        let count = |name: &str| self.by_channel.get(name).copied().unwrap_or(0);
+        let is_asked = |name: &str| asked.iter().any(|channel| channel.name == name);
+        asked
+            .iter()
+            .filter(|channel| !channel.heartbeat)
             .map(|channel| {
-                let count = self.by_channel.get(channel.name).copied().unwrap_or(0);
-                // A quiet account sends nothing of its own.
-                let holds = (count > 0 || !channel.private).then_some(count > 0);
-                belief(channel.name, holds, format!("{count} messages"))
+                let (shared, others): (Vec<_>, Vec<_>) =
+                    self.eyes.said_as(channel.name).iter().copied().partition(|other| is_asked(other));
+                let own = count(channel.name) + others.into_iter().map(count).sum::<u64>();
+                // A quiet account sends nothing of its own, and of what came by one name for two nobody can tell whose it is.
+                let holds = (own > 0 || !channel.private && shared.is_empty()).then_some(own > 0);
+                let seen = match shared.first() {
+                    Some(other) if own == 0 => format!("its messages can not be told from those of {other}"),
+                    _ => format!("{own} messages"),
+                };
+                belief(channel.name, holds, seen)
             })
             .collect()
     }
@@ -258,98 +270,4 @@ fn list<'a>(words: impl IntoIterator<Item = &'a String>) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::venue::{advanced_trade::MARKET, exchange::EXCHANGE};
-
-    fn watched(messages: &[&str]) -> Vec<Belief> {
-        watched_at(&MARKET, messages)
-    }
-
-    fn watched_at(venue: &'static Venue, messages: &[&str]) -> Vec<Belief> {
-        let mut watch = Watch { asked: 1, ..Watch::of(venue) };
-        let begun = Instant::now();
-        for (second, message) in messages.iter().enumerate() {
-            watch.see(message.as_bytes(), begun + Duration::from_secs(second as u64), None);
-        }
-        watch.beliefs(&[])
-    }
-
-    fn holds(beliefs: &[Belief], what: &str) -> Option<bool> {
-        beliefs.iter().find(|belief| belief.what.starts_with(what)).expect("believed").holds
-    }
-
-    fn beat(sequence: u64, counter: &str) -> String {
-        format!(
-            r#"{{"channel":"heartbeats","timestamp":"2026-08-09T21:05:48.1Z","sequence_num":{sequence},"events":[{{"heartbeat_counter":{counter}}}]}}"#
-        )
-    }
-
-    const ACK: &str = r#"{"channel":"subscriptions","timestamp":"2026-08-09T21:05:48Z","sequence_num":0,"events":[{"subscriptions":{"heartbeats":["heartbeats"]}}]}"#;
-
-    #[tokio::test(start_paused = true)]
-    async fn what_we_believe_holds_of_what_was_recorded() {
-        let beats: Vec<_> = (1..=6).map(|n| beat(n, &(41_690 + n).to_string())).collect();
-        let all: Vec<_> = std::iter::once(ACK).chain(beats.iter().map(String::as_str)).collect();
-        let beliefs = watched(&all);
-        for belief in &beliefs {
-            assert_ne!(belief.holds, Some(false), "{}: {}", belief.what, belief.seen);
-        }
-        assert_eq!(holds(&beliefs, "a heartbeat"), Some(true));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_differs_is_told() {
-        let (fourth, fifth) = (beat(4, "\"7\""), beat(6, "9"));
-        let odd = "{\"timestamp\":\"noon\",\n\"channel\":\"novelty\",\"sequence_num\":7,\"events\":[]}";
-        let beliefs = watched(&[&fourth, &fifth, odd, r#"{"type":"error","message":"authentication failure"}"#, "[1]"]);
-        for what in [
-            "subscribes are not refused",
-            "sequence_num begins",
-            "sequence_num goes up",
-            "each subscribe has",
-            "heartbeat_counter",
-            "no message is of a channel",
-            "fields stand",
-            "the time of a message",
-            "each message is one piece",
-        ] {
-            assert_eq!(holds(&beliefs, what), Some(false), "{what}");
-        }
-    }
-
-    const EXCHANGES_ACK: &str =
-        r#"{"type":"subscriptions","channels":[{"name":"full","product_ids":["BTC-USD"],"account_ids":null}]}"#;
-
-    fn exchanges_beat(product: &str, trade: u64) -> String {
-        format!(
-            r#"{{"type":"heartbeat","sequence":90,"last_trade_id":{trade},"product_id":"{product}","time":"2014-11-07T08:19:28.4Z"}}"#
-        )
-    }
-
-    fn order(kind: &str, product: &str, sequence: u64) -> String {
-        format!(r#"{{"type":"{kind}","sequence":{sequence},"product_id":"{product}","time":"2021-04-17T00:00:00Z"}}"#)
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_exchanges_counts_are_each_products_own() {
-        let ordered = [("BTC-USD", 5), ("ETH-USD", 90), ("BTC-USD", 6), ("ETH-USD", 91), ("BTC-USD", 7)];
-        let mut all = vec![EXCHANGES_ACK.to_owned()];
-        all.extend(ordered.map(|(product, sequence)| order("done", product, sequence)));
-        all.extend((0..6).map(|_| exchanges_beat("BTC-USD", 20)));
-        all.push(r#"["open","BTC-USD","37259","o","buy","1.0","2.0","2022-05-25T17:06:18Z"]"#.to_owned());
-        let beliefs = watched_at(&EXCHANGE, &all.iter().map(String::as_str).collect::<Vec<_>>());
-        for belief in &beliefs {
-            assert_ne!(belief.holds, Some(false), "{}: {}", belief.what, belief.seen);
-        }
-        assert_eq!(holds(&beliefs, "full"), Some(true));
-        assert_eq!(holds(&beliefs, "a heartbeat each second"), Some(true));
-        assert_eq!(holds(&beliefs, "matches"), None);
-
-        all.extend([order("open", "ETH-USD", 93), exchanges_beat("ETH-USD", 0), order("novelty", "ETH-USD", 1)]);
-        let beliefs = watched_at(&EXCHANGE, &all.iter().map(String::as_str).collect::<Vec<_>>());
-        for what in ["full", "a heartbeat tells", "no message is of a channel"] {
-            assert_eq!(holds(&beliefs, what), Some(false), "{what}");
-        }
-    }
-}
+mod tests;

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{Examination, Given};
 use crate::{
+    auth::key,
     venue::{Product, Products},
     verdict::{Finding, Mistake as M, of_channel, of_product, paste::plain, recipe},
 };
@@ -48,8 +49,16 @@ pub(super) fn subscribe(by: &Examination<'_>, message: &Map<String, Value>) -> V
         let what = "products are sent as a list, \"product_ids\": [\"BTC-USD\"], within each channel";
         found.push(Finding::wrong(M::ProductSpelling, what));
     }
-    for asked in &channels {
+    // To unsubscribe of none is to unsubscribe of all.
+    let unsubscribes = message.get("type").is_some_and(|kind| kind == "unsubscribe");
+    for asked in channels.iter().filter(|_| !unsubscribes) {
         found.extend(lacks(by, asked, beside.is_some()));
+    }
+    let accounts = |of: &Map<String, Value>| of.get("account_ids").and_then(Value::as_array).cloned();
+    if !fields.filter_map(accounts).flatten().all(|id| id.as_str().is_some_and(key::is_uuid)) {
+        // What is no id may be anything, a key as well: it is not shown.
+        let what = "what stands in `account_ids` is no account's id: they are UUIDs, as GET /accounts lists them";
+        found.push(Finding::wrong(M::ChannelsPlural, what));
     }
     let mut products: Vec<_> = Vec::new();
     for id in channels.iter().filter_map(|asked| asked.products.as_ref()).chain(&beside).flatten() {
@@ -81,13 +90,13 @@ pub(super) fn subscribe(by: &Examination<'_>, message: &Map<String, Value>) -> V
     let names: Vec<_> = channels.into_iter().map(|asked| asked.name).collect();
     if let Some(signature) = message.get("signature").map(plain) {
         let key = message.get("key").or_else(|| message.get("api_key")).map(plain);
-        let given = Given { key, timestamp: message.get("timestamp").cloned(), signature };
+        let given = Given { key, key_field: "key", timestamp: message.get("timestamp").cloned(), signature };
         given.note_number(&mut found);
         by.signature(&given, || recipe::of_path(by.venue, &names, &products, by.own()), &mut found);
         by.passphrase(message.get("passphrase").map(plain).as_deref(), &mut found);
     } else if has("key") || has("passphrase") {
         found.push(Finding::wrong(M::ChannelsPlural, "there is a `key` or a `passphrase`, and no `signature`"));
-    } else if !has("jwt") {
+    } else if !has("jwt") && !unsubscribes {
         let private = names.iter().filter_map(|name| by.venue.channel(name)).find(|channel| channel.private);
         found.extend(private.map(|channel| {
             Finding::wrong(M::PrivateChannel, format!("{} is private, and the message is not signed", channel.name))
@@ -149,7 +158,7 @@ fn lacks(by: &Examination<'_>, asked: &Asked, beside: bool) -> Option<Finding> {
             "{name} has no `product_ids`: of that the venue says \"You need to specify at least one product ID for \
              channel {name}\""
         ),
-        Products::Accounts if !asked.accounts => format!("{name} has no `account_ids`, and must be told which"),
+        Products::Accounts if !asked.accounts => format!("{name} has no list of `account_ids`, and must be told which"),
         _ => return None,
     };
     Some(Finding::wrong(M::ChannelsPlural, what))

@@ -57,7 +57,22 @@ pub(in crate::verdict) fn decoded(signature: &str, wanted: Encoding) -> Option<W
     }
     let otherwise = match wanted {
         Encoding::Hex => "the signature is in base64, and must be in lower-case hex",
-        Encoding::Base64 => "the signature is in base64url or lacks its last =, and must be in plain base64: + / =",
+        Encoding::Base64 if bare.contains(['-', '_']) => {
+            "the signature is in base64url, and must be in plain base64: + and / for its - and _"
+        }
+        Encoding::Base64 => "the signature lacks the = that base64 of 32 bytes ends in",
     };
     bytes(made).map(|made| spelt(made, otherwise))
+}
+
+/// Which other hash has as many bytes, where the signature is whole and no SHA-256's.
+pub(in crate::verdict) fn other_hash(signature: &str) -> Option<&'static str> {
+    let bare = signature.trim();
+    let bytes = hex::decode(bare).or_else(|_| STANDARD.decode(bare)).ok()?;
+    match bytes.len() {
+        20 => Some("SHA-1"),
+        48 => Some("SHA-384"),
+        64 => Some("SHA-512"),
+        _ => None,
+    }
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::{Belief, Eyes, belief, each_second, option};
-use crate::venue::{Arrival, Kind};
+use crate::venue::{Arrival, Channel, Kind};
 
 /// What its numbers were.
 #[derive(Default)]
@@ -36,7 +36,11 @@ impl Eyes for Numbers {
         "timestamp"
     }
 
-    fn beliefs(&self) -> Vec<Belief> {
+    fn said_as(&self, _: &str) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn beliefs(&self, _: &[&'static Channel]) -> Vec<Belief> {
         let known = ["channel, timestamp, sequence_num, events", "channel, client_id, timestamp, sequence_num, events"];
         let as_known = self.orders.iter().all(|order| known.contains(&order.as_str()));
         let orders: Vec<_> = self.orders.iter().map(String::as_str).collect();

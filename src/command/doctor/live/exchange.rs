@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::{Belief, Eyes, belief, each_second, list};
-use crate::venue::{Arrival, Counted, Kind};
+use crate::venue::{Arrival, Channel, Counted, Kind};
 
 /// What was seen of each product.
 #[derive(Default)]
@@ -89,7 +89,17 @@ impl Eyes for Products {
         "time"
     }
 
-    fn beliefs(&self) -> Vec<Belief> {
+    fn said_as(&self, channel: &str) -> &'static [&'static str] {
+        match channel {
+            "ticker_batch" => &["ticker"],
+            "level2_batch" => &["level2"],
+            "user" => &["full", "matches"],
+            _ => &[],
+        }
+    }
+
+    fn beliefs(&self, asked: &[&'static Channel]) -> Vec<Belief> {
+        let has = |name: &str| asked.iter().any(|channel| channel.name == name);
         let judged: Vec<_> = self.beats.iter().map(|(product, beats)| (product, each_second(beats))).collect();
         // One that differs says more than the others, and any one says how it is.
         let first = judged.iter().find(|(_, (holds, _))| *holds == Some(false)).or_else(|| judged.first());
@@ -103,9 +113,9 @@ impl Eyes for Products {
                 (!self.beats.is_empty()).then_some(self.no_trade.is_empty()),
                 format!("without: {}", list(&self.no_trade)),
             ),
-            // Matches alone are some of the sequence.
-            self.orders.unbroken("full: each product's sequence goes up by 1", self.is_full),
-            self.trades.unbroken("matches: each product's trade_id goes up by 1", true),
+            // Matches alone, and what is one's own, are some of the sequence and of the trades.
+            self.orders.unbroken("full: each product's sequence goes up by 1", self.is_full && has("full")),
+            self.trades.unbroken("matches: each product's trade_id goes up by 1", has("matches") || has("full")),
             belief(
                 "ticker: each product's sequence goes up, and skips",
                 (self.tickers.steps > 0).then_some(self.tickers.back.is_empty()),
