@@ -32,8 +32,10 @@ pub enum KeyError {
     NameAsSecret,
     /// The key id is a private key.
     PrivateAsKey,
-    /// What is wrong with the passphrase.
-    Passphrase(&'static str),
+    /// The passphrase has characters that no header can carry.
+    OddPassphrase,
+    /// The passphrase is an Exchange key, and the key is none.
+    KeyAsPassphrase,
     /// The secret is a whole key file.
     FileAsSecret,
     /// The secret is a PEM, and the scheme is HMAC.
@@ -96,7 +98,12 @@ impl fmt::Display for KeyError {
             Self::PrivateAsKey => {
                 f.write_str("the key is a private key: it must be the key's name (organizations/…/apiKeys/…) or id")
             }
-            Self::Passphrase(what) => write!(f, "the passphrase {what}"),
+            Self::OddPassphrase => f.write_str(
+                "the passphrase has a line break or another control character in it, which no header can carry: copy it again",
+            ),
+            Self::KeyAsPassphrase => f.write_str(
+                "key and passphrase are swapped: the key is the one of 32 hex digits, and the passphrase was chosen when it was made",
+            ),
             Self::FileAsSecret => {
                 f.write_str("the secret is a whole JSON file: name the file as key_file, or give its privateKey alone")
             }

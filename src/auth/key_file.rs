@@ -108,12 +108,11 @@ impl KeyFile {
         if let Some(passphrase) = &self.passphrase {
             let text = passphrase.expose();
             if text.chars().any(char::is_control) {
-                return Err(KeyError::Passphrase(
-                    "has a line break or another control character in it, which no header can carry",
-                ));
+                return Err(KeyError::OddPassphrase);
             }
+            // Told as a key it would be shown.
             if is_exchanges_key(text) && !is_exchanges_key(&self.key) {
-                return Err(KeyError::Passphrase("is a key, 32 hex digits, and the key is none: the two are swapped"));
+                return Err(KeyError::KeyAsPassphrase);
             }
         }
         // Only shared secrets have one; what is base64 of 64 bytes beside it is no Ed25519 key that is damaged, unless the

@@ -17,8 +17,8 @@ use crate::{
 pub fn of_key_error(error: &KeyError) -> Finding {
     let mistake = match error {
         KeyError::NoKey | KeyError::NoSecret | KeyError::Placeholder(_) | KeyError::Missing(_) => M::Placeholder,
-        KeyError::Passphrase(_) => M::Passphrase,
-        KeyError::Swapped | KeyError::NameAsSecret | KeyError::PrivateAsKey => M::Swapped,
+        KeyError::OddPassphrase => M::Passphrase,
+        KeyError::Swapped | KeyError::KeyAsPassphrase | KeyError::NameAsSecret | KeyError::PrivateAsKey => M::Swapped,
         // The Exchange's secrets are base64 of 64 bytes: what looks like an Ed25519 key whose halves differ.
         KeyError::HalvesDiffer => M::OtherVenuesKey,
         KeyError::Unprintable => M::StrayWhiteSpace,
@@ -101,8 +101,6 @@ fn with_passphrase(credentials: &Credentials, venue: &Venue) -> Vec<Finding> {
         wrong(M::Swapped, "the key stands in the passphrase's place too")
     } else if is_exchanges_secret(passphrase) && !is_exchanges_secret(secret) {
         wrong(M::Swapped, "secret and passphrase are swapped: the secret is the one of 88 characters")
-    } else if is_exchanges_key(passphrase) && !is_exchanges_key(key) {
-        wrong(M::Swapped, "key and passphrase are swapped: the key is the one of 32 hex digits")
     } else if is_placeholder(passphrase) {
         wrong(M::Placeholder, "the passphrase is a placeholder that was never filled in")
     } else if is_hex(secret) {

@@ -33,8 +33,18 @@ pub fn of_parts(key: &str, secret: &str, passphrase: Option<&str>) -> Credential
     let passphrase = passphrase.map(|passphrase| Secret::new(passphrase.to_owned()));
     // Without one it would be taken for a damaged key, so that the scheme is said.
     let scheme = tickerd::auth::Scheme::Hmac;
-    let file = KeyFile { scheme, passphrase, ..KeyFile::of_halves(key, Secret::new(secret.to_owned())) };
-    file.credentials("main").expect("a shared secret")
+    file_of(key, secret, passphrase, scheme).credentials("main").expect("a shared secret")
+}
+
+fn file_of(key: &str, secret: &str, passphrase: Option<Secret>, scheme: tickerd::auth::Scheme) -> KeyFile {
+    KeyFile { scheme, passphrase, ..KeyFile::of_halves(key, Secret::new(secret.to_owned())) }
+}
+
+/// What can not be read, so that it is neither shown nor sent.
+fn unreadable(key: &str, secret: &str, passphrase: &str) -> Vec<Finding> {
+    let passphrase = Some(Secret::new(passphrase.to_owned()));
+    let file = file_of(key, secret, passphrase, tickerd::auth::Scheme::Auto);
+    vec![verdict::of_key_error(&file.credentials("main").expect_err("unreadable"))]
 }
 
 fn own() -> Credentials {
@@ -206,7 +216,9 @@ fn pairs() -> Vec<Case> {
         ("the secret twice", here(KEY, SECRET, Some(SECRET)), M::Swapped, Wrong),
         ("the key twice", here(KEY, SECRET, Some(KEY)), M::Swapped, Wrong),
         ("secret and passphrase swapped", here(KEY, "hunter2hunter2!", Some(SECRET)), M::Swapped, Wrong),
-        ("key and passphrase swapped", here("hunter2", SECRET, Some(KEY)), M::Swapped, Wrong),
+        ("key and passphrase swapped", unreadable("hunter2", SECRET, KEY), M::Swapped, Wrong),
+        ("key and secret swapped", unreadable(SECRET, KEY, PASSPHRASE), M::Swapped, Wrong),
+        ("a passphrase of two lines", unreadable(KEY, SECRET, "a\nb"), M::Passphrase, Wrong),
         ("a placeholder", here(KEY, SECRET, Some("YOUR_PASSPHRASE")), M::Placeholder, Wrong),
         ("no base64", here(KEY, "hunter2hunter2!", Some(PASSPHRASE)), M::BareBase64, Wrong),
         ("hex", here(KEY, &hex::encode(key()), Some(PASSPHRASE)), M::BareBase64, Wrong),
@@ -380,7 +392,7 @@ fn the_offset_is_told_with_an_expired_timestamp() {
     let words = "Sorry, you could not be authenticated: Bad Request: request timestamp expired";
     let what = |ms| refused(words, "user", |e| e.offset = Some(Offset { ms, uncertainty_ms: 40 }))[0].what.clone();
     assert!(what(90_000).contains("90.0 s behind"), "{}", what(90_000));
-    assert!(what(0).contains("±40 ms"), "{}", what(0));
+    assert!(what(0).contains("measured again"), "{}", what(0));
 }
 
 /// Whatever stands in whichever field: a finding is printed, logged and pasted into forums.
