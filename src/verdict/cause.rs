@@ -101,7 +101,7 @@ pub fn causes(evidence: &Evidence) -> Vec<Finding> {
         Reason::TooLong => vec![Finding::wrong(M::TooLong, "the venue says that the message is too long")],
         Reason::Product => vec![Finding::wrong(
             M::ProductSpelling,
-            "the venue does not trade the product that it names, or not under that name, and refuses all of the message",
+            "a product is not traded there, or not under that name, and the venue refuses all that was asked with it",
         )],
         Reason::Malformed => vec![Finding::wrong(
             M::ChannelsPlural,

@@ -1,6 +1,6 @@
 //! A leg that carries something else from one moment on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::{collection::vec, prelude::*, sample::subsequence};
 

@@ -1,5 +1,7 @@
 //! A venue that refuses all of a message for a part of it.
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::venue::exchange::EXCHANGE;
 
