@@ -28,7 +28,7 @@ impl fmt::Display for Unfit {
             Self::NoPassphrase(venue) => write!(
                 f,
                 "they have no passphrase, and {venue} wants the one that was chosen when the key was made: passphrase = \
-                 {{ env = \"…\" }}, {{ file = \"…\" }} or {{ credential = \"…\" }}"
+                 {{ env = \"…\" }}, {{ file = \"…\" }} or {{ credential = \"…\" }}; of the environment $COINBASE_API_PASSPHRASE"
             ),
             Self::Passphrase(venue) => write!(
                 f,
