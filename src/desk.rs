@@ -73,7 +73,7 @@ impl Desk {
     /// nowhere else.
     ///
     /// # Errors
-    /// How long to wait, where the same was signed within this second.
+    /// How long to wait, where the same was signed at this time.
     pub fn sign(&self, venue: &Venue, subscribe: &Subscribe, clock: &Clock, random: &Random) -> Result<String, Wait> {
         let (now, stamp) = self.stamp(clock, random);
         let message = (venue.write)(subscribe, Some((&self.credentials, &stamp)));
@@ -85,7 +85,7 @@ impl Desk {
     /// pre-hash, so the second of one second waits as well.
     ///
     /// # Errors
-    /// How long to wait, where the same was signed within this second.
+    /// How long to wait, where the same was signed at this time.
     pub fn sign_request(&self, rest: &Rest, request: &Request, clock: &Clock, random: &Random) -> Result<Proof, Wait> {
         let (now, stamp) = self.stamp(clock, random);
         let proof = (rest.sign)(request, &self.credentials, &stamp);

@@ -3,10 +3,7 @@
 
 use std::{
     collections::HashSet,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -52,6 +49,16 @@ pub enum List {
     Known(Arc<[Listed]>),
 }
 
+/// What a measurement of our clock brings.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum News {
+    Wrong,
+    Moved,
+    StillWrong,
+    Right,
+    None,
+}
+
 /// Whoever asks one REST interface, on behalf of every feed that has it.
 pub struct Inquiry {
     client: Client,
@@ -66,9 +73,7 @@ pub struct Inquiry {
     lists: bool,
     board: Board,
     random: Random,
-    /// Our clock was wrong when it was looked at last.
-    is_wrong: AtomicBool,
-    /// What was recorded of it last.
+    /// What was recorded of our clock last.
     recorded: Mutex<Option<Offset>>,
 }
 
@@ -87,7 +92,6 @@ impl Inquiry {
             lists: false,
             board,
             random,
-            is_wrong: AtomicBool::new(false),
             recorded: Mutex::default(),
         }
     }
@@ -193,48 +197,51 @@ impl Inquiry {
     }
 
     /// Measures. A clock that has become wrong, or right, is said and recorded; one that is still wrong each hour. Whether it
-    /// has become wrong.
+    /// has become wrong, or wrong by another amount.
     async fn look_at_clock(&self, hourly: bool) -> Result<bool, RestError> {
         let measured = self.client.time(self.rest, &self.base).await;
         let offset = measured.inspect_err(|error| tracing::debug!("the venue's clock can not be asked: {error}"))?;
         for desk in &self.desks {
             desk.heard_clock(offset, &self.clock);
         }
-        let wrong = offset.is_notable();
-        let was = self.is_wrong.swap(wrong, Relaxed);
-        self.board.clock(wrong.then_some(offset));
+        self.board.clock(offset.is_notable().then_some(offset));
         let (event, offset_ms, base) = ("clock", offset.ms, &self.base);
         let signed = if self.desks.is_empty() { "" } else { "signatures are made by the venue's clock, and " };
-        match (was, wrong) {
-            (false, true) => tracing::warn!(
+        let news = self.compare(offset, hourly);
+        match news {
+            News::Wrong => tracing::warn!(
                 %event, offset_ms,
                 "this machine's clock is {offset}, by {base}: {signed}receive times are wrong by as much; `timedatectl` says \
                  whether it is synchronised"
             ),
-            (true, true) if hourly => {
-                tracing::warn!(%event, offset_ms, "this machine's clock is still {offset}, by {base}");
-            }
-            (true, false) => {
+            News::Moved => tracing::warn!(%event, offset_ms, "this machine's clock is {offset} now, by {base}"),
+            News::StillWrong => tracing::warn!(%event, offset_ms, "this machine's clock is still {offset}, by {base}"),
+            News::Right => {
                 tracing::info!(%event, offset_ms, "this machine's clock is right again: {offset}, by {base}");
             }
-            _ => tracing::debug!(%event, offset_ms, "this machine's clock is {offset}, by {base}"),
+            News::None => tracing::debug!(%event, offset_ms, "this machine's clock is {offset}, by {base}"),
         }
-        if self.is_news(offset, was != wrong || wrong && hourly) {
+        if news != News::None {
             self.record(offset).await;
         }
-        Ok(wrong && !was)
+        Ok(matches!(news, News::Wrong | News::Moved))
     }
 
-    /// Whether it is to be recorded: it is due, or it is another than was recorded last. Whoever sets receive times right by the
-    /// record must find there by how much.
-    fn is_news(&self, offset: Offset, due: bool) -> bool {
+    /// What is new of it since it was recorded last. Whoever sets receive times right by the record must find there by how much.
+    fn compare(&self, offset: Offset, hourly: bool) -> News {
         let mut recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
-        let has_moved = offset.is_notable() && recorded.is_some_and(|recorded| offset.differs(&recorded));
-        let is_news = due || has_moved;
-        if is_news {
+        let before = recorded.filter(Offset::is_notable);
+        let news = match (before, offset.is_notable()) {
+            (None, true) => News::Wrong,
+            (Some(before), true) if offset.differs(&before) => News::Moved,
+            (Some(_), true) if hourly => News::StillWrong,
+            (Some(_), false) => News::Right,
+            _ => News::None,
+        };
+        if news != News::None {
             *recorded = Some(offset);
         }
-        is_news
+        news
     }
 
     async fn record(&self, offset: Offset) {

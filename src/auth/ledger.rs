@@ -1,5 +1,5 @@
-//! What was signed already. HMAC counts in whole seconds: two equal subscribes within one have one signature, and a venue
-//! takes a signature once.
+//! What was signed already. HMAC counts in whole seconds, or in milliseconds: two equal subscribes within one have one
+//! signature, and a venue takes a signature once.
 
 use std::collections::VecDeque;
 
