@@ -7,7 +7,20 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub struct Account {
     received: AtomicU64,
     written: AtomicU64,
-    dropped: AtomicU64,
+    /// By [`Loss`].
+    dropped: [AtomicU64; Loss::ALL.len()],
+    gaps: AtomicU64,
+}
+
+/// Why a message that the socket delivered is not in the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// The WebSocket layer could not hand it over.
+    Protocol,
+    /// The reader of the output was too slow, and `when_slow = "drop"` lets the oldest go.
+    Slow,
+    /// The output was closed already.
+    Closed,
 }
 
 /// The counters at one moment.
@@ -17,8 +30,25 @@ pub struct Totals {
     pub received: u64,
     /// Of these, handed to the output.
     pub written: u64,
-    /// Of these, lost and owned up to.
+    /// Of these, lost and owned up to, for whatever reason.
     pub dropped: u64,
+    /// Holes and steps back in what the venue sent, and what was missed between two connections.
+    pub gaps: u64,
+}
+
+impl Loss {
+    /// Every reason, in the order of the counters.
+    pub const ALL: [Self; 3] = [Self::Protocol, Self::Slow, Self::Closed];
+
+    /// As records and logs spell it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Protocol => "protocol",
+            Self::Slow => "slow",
+            Self::Closed => "closed",
+        }
+    }
 }
 
 impl Account {
@@ -33,8 +63,19 @@ impl Account {
     }
 
     /// Counts a message lost.
-    pub fn drop_one(&self) {
-        self.dropped.fetch_add(1, Relaxed);
+    pub fn drop_one(&self, why: Loss) {
+        self.dropped[why as usize].fetch_add(1, Relaxed);
+    }
+
+    /// Counts a gap.
+    pub fn gap(&self) {
+        self.gaps.fetch_add(1, Relaxed);
+    }
+
+    /// How many messages were lost for this reason.
+    #[must_use]
+    pub fn dropped(&self, why: Loss) -> u64 {
+        self.dropped[why as usize].load(Relaxed)
     }
 
     /// The counters now.
@@ -43,7 +84,8 @@ impl Account {
         Totals {
             received: self.received.load(Relaxed),
             written: self.written.load(Relaxed),
-            dropped: self.dropped.load(Relaxed),
+            dropped: Loss::ALL.into_iter().map(|why| self.dropped(why)).sum(),
+            gaps: self.gaps.load(Relaxed),
         }
     }
 }

@@ -15,7 +15,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::account::Account;
+use crate::account::{Account, Loss};
 
 /// The form of a record, as the configuration chooses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,9 +56,15 @@ impl Origin {
     }
 
     /// Counts a message lost.
-    pub fn drop_one(&self) {
-        self.run_account.drop_one();
-        self.account.drop_one();
+    pub fn drop_one(&self, why: Loss) {
+        self.run_account.drop_one(why);
+        self.account.drop_one(why);
+    }
+
+    /// Counts a gap.
+    pub fn gap(&self) {
+        self.run_account.gap();
+        self.account.gap();
     }
 }
 

@@ -8,6 +8,7 @@ mod action;
 mod answer;
 mod change;
 mod ending;
+mod gap;
 mod liveness;
 mod parts;
 mod refusal;
@@ -16,6 +17,7 @@ mod subscription;
 
 pub use action::{Action, Ask, Told};
 pub use ending::{Cause, Ending};
+pub use gap::{Gap, MendedBy};
 pub use stance::{Approach, IfRefused, Part, Signing, Stance};
 
 use std::time::{Duration, Instant};

@@ -22,6 +22,7 @@ use self::{
     telling::Teller,
 };
 use crate::{
+    account::Loss,
     feed::{Context, outage::Outage},
     net::Socket,
     output::Closed,
@@ -263,7 +264,7 @@ impl<'a> Connection<'a> {
         match self.context.recorder.message(&self.origin, n, recv, line, stalling).await {
             Ok(stall) => self.note_stall(stall, before),
             Err(Closed) => {
-                self.origin.drop_one();
+                self.origin.drop_one(Loss::Closed);
                 return Some(Ending { detail: "the output is closed".into(), ..Cause::Stopped.into() });
             }
         }

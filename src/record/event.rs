@@ -1,10 +1,15 @@
 //! What happened to a connection, as a line among the records.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value, json};
 
-use crate::{account::Account, session::Ending, venue::Offset};
+use super::rfc3339;
+use crate::{
+    account::{Account, Loss},
+    session::{Ending, Gap},
+    venue::Offset,
+};
 
 /// Something that a reader of the record must know.
 #[derive(Clone, Debug)]
@@ -50,14 +55,37 @@ pub enum Event {
         /// How long it stood.
         lasted: Duration,
     },
-    /// Messages are lost.
+    /// Messages that the venue sent, or may have sent, did not come.
+    Gap(Gap),
+    /// What was asked for by REST to fill a gap has been recorded, as far as it was to be had.
+    Refilled {
+        /// Of which channel.
+        channel: &'static str,
+        /// Of which product.
+        product: String,
+        /// As the gap has them: the first number that was missing...
+        expected: u64,
+        /// ...and the first that was not.
+        got: u64,
+        /// How many messages were recorded, each marked as recovered.
+        recovered: u64,
+        /// How many are still missing.
+        missing: u64,
+        /// Why, where some are.
+        why: Option<String>,
+    },
+    /// Messages that the socket delivered are lost.
     Dropped {
-        /// How many, at least.
+        /// How many.
         count: u64,
         /// How many bytes, as far as known.
         bytes: u64,
         /// Why.
-        why: &'static str,
+        why: Loss,
+        /// When the first of them came off the socket...
+        from: SystemTime,
+        /// ...and the last.
+        until: SystemTime,
     },
 }
 
@@ -71,6 +99,8 @@ impl Event {
             Self::Refused { .. } => "refused",
             Self::Clock { .. } => "clock",
             Self::Disconnected { .. } => "disconnected",
+            Self::Gap(_) => "gap",
+            Self::Refilled { .. } => "refilled",
             Self::Dropped { .. } => "dropped",
         }
     }
@@ -101,10 +131,22 @@ impl Event {
                 json!({
                     "cause": ending.cause.name(), "code": ending.code, "detail": ending.detail,
                     "last_sequence": last_sequence, "received": totals.received, "written": totals.written,
-                    "dropped": totals.dropped, "lasted_ms": u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX),
+                    "dropped": totals.dropped, "gaps": totals.gaps,
+                    "lasted_ms": u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX),
                 })
             }
-            Self::Dropped { count, bytes, why } => json!({ "count": count, "bytes": bytes, "why": why }),
+            Self::Gap(gap) => json!({
+                "expected": gap.expected, "got": gap.got, "missed": gap.missed, "channels": gap.channels,
+                "products": gap.products, "counted_by": gap.counted_by, "from": gap.from.map(rfc3339),
+                "until": gap.until.map(rfc3339), "mended_by": gap.mended_by.name(),
+            }),
+            Self::Refilled { channel, product, expected, got, recovered, missing, why } => json!({
+                "channel": channel, "product": product, "expected": expected, "got": got, "recovered": recovered,
+                "missing": missing, "why": why,
+            }),
+            Self::Dropped { count, bytes, why, from, until } => json!({
+                "count": count, "bytes": bytes, "why": why.name(), "from": rfc3339(*from), "until": rfc3339(*until),
+            }),
         };
         match data {
             Value::Object(data) => data,

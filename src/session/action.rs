@@ -1,6 +1,6 @@
 //! What a session wants done, and what it wants told.
 
-use super::Cause;
+use super::{Cause, Gap};
 use crate::venue::{Product, Reason};
 
 /// A subscribe that the edge is to sign and send.
@@ -55,4 +55,6 @@ pub enum Told {
     },
     /// The venue took the credentials.
     Accepted,
+    /// Something did not come.
+    Gap(Gap),
 }

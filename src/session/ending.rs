@@ -17,6 +17,10 @@ pub enum Cause {
     NoPong,
     /// Connected and subscribed, and nothing but acks ever came.
     Mute,
+    /// Heartbeats live, and a channel that was accepted never brought anything.
+    NoData,
+    /// Heartbeats live, a channel fell silent, and asked for anew it brought no snapshot.
+    NoSnapshot,
     /// A subscribe was not answered.
     NoAck,
     /// What was to be sent did not leave.
@@ -55,6 +59,8 @@ impl Cause {
             Self::NoHeartbeat => "no_heartbeat",
             Self::NoPong => "no_pong",
             Self::Mute => "mute",
+            Self::NoData => "no_data",
+            Self::NoSnapshot => "no_snapshot",
             Self::NoAck => "no_ack",
             Self::SendTimeout => "send_timeout",
             Self::Refused => "refused",

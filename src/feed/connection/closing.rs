@@ -14,6 +14,7 @@ use super::{
     reading::{self, ready},
 };
 use crate::{
+    account::Loss,
     record::Event,
     session::{Action, Cause, Ending},
 };
@@ -76,13 +77,14 @@ impl Connection<'_> {
         let cause = reading::cause(&error);
         if matches!(cause, Cause::TooLarge | Cause::Protocol) {
             self.origin.receive();
-            self.origin.drop_one();
+            self.origin.drop_one(Loss::Protocol);
             tracing::error!(
                 feed = %self.origin.feed, conn = %self.origin, event = %"dropped",
                 "a message could not be taken off the socket and is lost: {error}"
             );
-            let lost = Event::Dropped { count: 1, bytes: 0, why: "protocol" };
-            self.record(self.context.clock.now(), lost).await;
+            let at = self.context.clock.now();
+            let lost = Event::Dropped { count: 1, bytes: 0, why: Loss::Protocol, from: at, until: at };
+            self.record(at, lost).await;
         }
         Ending { detail: error.to_string(), ..cause.into() }
     }

@@ -56,6 +56,10 @@ impl Teller<'_> {
                 }
                 None
             }
+            Told::Gap(gap) => {
+                self.origin.gap();
+                Some(Event::Gap(gap))
+            }
             Told::Subscribed { channels, omitted } => {
                 if !omitted.is_empty() {
                     tracing::warn!(

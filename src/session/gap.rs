@@ -1,0 +1,49 @@
+//! What did not come, as far as it can be told.
+
+use std::time::SystemTime;
+
+/// Messages that are missing, or may be: a hole in a count, a step back, or the time between two connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// The venue's name for what was counted; None where nothing counts, and only times are known.
+    pub counted_by: Option<&'static str>,
+    /// The number that was to come.
+    pub expected: Option<u64>,
+    /// The one that came; less than `expected` where the count stepped back. None while nothing has come.
+    pub got: Option<u64>,
+    /// How many numbers are missing; None where nothing counts.
+    pub missed: Option<u64>,
+    /// Of which channels they may be.
+    pub channels: Vec<&'static str>,
+    /// Of which products they may be.
+    pub products: Vec<String>,
+    /// When the last message before came...
+    pub from: Option<SystemTime>,
+    /// ...and the first after.
+    pub until: Option<SystemTime>,
+    /// Whether it can be made good.
+    pub mended_by: MendedBy,
+}
+
+/// How a gap is made good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MendedBy {
+    /// By nothing: the venue says it once.
+    Nothing,
+    /// A new snapshot of the book is asked for on the same connection; what changed meanwhile is lost.
+    Snapshot,
+    /// The missing trades are asked for by REST, and recorded as recovered.
+    Rest,
+}
+
+impl MendedBy {
+    /// As records spell it.
+    #[must_use]
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Nothing => None,
+            Self::Snapshot => Some("snapshot"),
+            Self::Rest => Some("rest"),
+        }
+    }
+}
