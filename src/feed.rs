@@ -124,6 +124,7 @@ async fn follow(context: Arc<Context>, mut roster: Roster, mut waits: Option<Pla
     }
     while !stopping.is_stopping() {
         tokio::select! {
+            biased;
             Ok(()) = list.changed(), if !context.feed.products.is_fixed() => {
                 match list.borrow_and_update().clone() {
                     List::Known(listed) => if roster.heed(&listed) && let Some(place) = waits.take() {

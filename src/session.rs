@@ -6,23 +6,35 @@
 
 mod action;
 mod answer;
+mod cadence;
 mod change;
+mod count;
+mod coverage;
 mod ending;
 mod gap;
 mod liveness;
+mod numbers;
 mod parts;
 mod refusal;
+mod renewal;
 mod stance;
+mod standing;
 mod subscription;
 
 pub use action::{Action, Ask, Told};
+pub use coverage::Coverage;
 pub use ending::{Cause, Ending};
-pub use gap::{Gap, MendedBy};
+pub use gap::{Found, Gap};
 pub use stance::{Approach, IfRefused, Part, Signing, Stance};
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant, SystemTime},
+};
 
 use self::{
+    cadence::Cadences,
+    count::Count,
     liveness::Liveness,
     subscription::{State, Subscription},
 };
@@ -38,9 +50,6 @@ const FIRST_PROBE: Duration = Duration::from_secs(10);
 /// ...up to this: a key that was enabled again is found within ten minutes, at 144 questions a day.
 const LONGEST_PROBE: Duration = Duration::from_secs(600);
 
-/// A connection that ends within this after a complaint ends for it: the venue says why, sends what it had begun, and cuts.
-const COMPLAINT_HOLDS: Duration = Duration::from_secs(10);
-
 /// One connection's conversation.
 pub struct Session {
     venue: &'static Venue,
@@ -54,12 +63,19 @@ pub struct Session {
     /// The question whether the credentials are good again, out on the wire since.
     probing: Option<Instant>,
     liveness: Liveness,
-    told: Vec<Told>,
+    cadences: Cadences,
+    /// The count of the connection, at a venue that has one: it begins with 0.
+    count: Count,
+    /// When a message came last.
+    recv: Option<SystemTime>,
+    told: VecDeque<Told>,
     subscribed_told: bool,
     signed_accepted: bool,
     /// When the credentials were refused last, where that counted.
     refused: Option<Instant>,
     last_sequence: Option<u64>,
+    /// The channels for whose silence it is given up.
+    dead: Vec<&'static str>,
     /// What the venue said against the connection, and not of a subscribe, and when.
     complaint: Option<(Instant, String)>,
     over: Option<Cause>,
@@ -68,24 +84,38 @@ pub struct Session {
 impl Session {
     /// A conversation that begins at `now`, the end of the handshake.
     #[must_use]
-    pub fn new(venue: &'static Venue, leg: &[Subscribe], if_refused: IfRefused, stance: Stance, now: Instant) -> Self {
-        Self {
+    pub fn new(
+        venue: &'static Venue,
+        leg: &[Subscribe],
+        if_refused: IfRefused,
+        mut stance: Stance,
+        now: Instant,
+    ) -> Self {
+        stance.coverage.begin();
+        let channels = leg.iter().flat_map(|subscribe| subscribe.channels.iter().copied());
+        let mut session = Self {
             venue,
             if_refused,
             subscriptions: parts::of(leg, &stance, now),
+            cadences: Cadences::new(channels, &stance.in_vain),
             stance,
             change: None,
             in_hand: None,
             probing: None,
             liveness: Liveness::new(now),
-            told: Vec::new(),
+            count: Count::from(0),
+            recv: None,
+            told: VecDeque::new(),
             subscribed_told: false,
             signed_accepted: false,
             refused: None,
             last_sequence: None,
+            dead: Vec::new(),
             complaint: None,
             over: None,
-        }
+        };
+        session.forget_coverage();
+        session
     }
 
     /// The subscribe that an [`Ask`] means.
@@ -116,55 +146,14 @@ impl Session {
         self.last_sequence
     }
 
-    /// What the venue said just now against the connection, and not of a subscribe: where it then ends it, that is why.
-    #[must_use]
-    pub fn complaint(&self, now: Instant) -> Option<&str> {
-        let fresh = |at: Instant| now.duration_since(at) < COMPLAINT_HOLDS;
-        self.complaint.as_ref().filter(|(at, _)| fresh(*at)).map(|(_, words)| words.as_str())
-    }
-
-    /// Whether a message other than an answer has come: the connection is worth what it promised.
-    #[must_use]
-    pub fn has_delivered(&self) -> bool {
-        self.liveness.has_delivered()
-    }
-
-    /// The channels, heartbeats apart, that were asked for and of which nothing is in the venue's list.
-    #[must_use]
-    pub fn missing(&self) -> Vec<&'static str> {
-        let adds = || self.subscriptions.iter().filter(|subscription| !subscription.subscribe.unsubscribes);
-        let channels = |accepted| adds().flat_map(move |subscription| subscription.channels(accepted));
-        let mut missing = Vec::new();
-        for channel in channels(false).filter(|channel| !channel.heartbeat) {
-            if !channels(true).any(|accepted| accepted == channel) && !missing.contains(&channel.name) {
-                missing.push(channel.name);
-            }
-        }
-        missing
-    }
-
-    /// Whether the venue has refused everything but heartbeats: a connection that stands and records nothing.
-    #[must_use]
-    pub fn is_refused_all(&self) -> bool {
-        let data = |s: &&Subscription| !s.is_heartbeat_alone() && !s.subscribe.unsubscribes;
-        let mut data = self.subscriptions.iter().filter(data).peekable();
-        self.subscribed_told && data.peek().is_some() && !data.any(Subscription::is_accepted)
-    }
-
-    /// Whether every subscribe that can be asked has been answered.
-    #[must_use]
-    pub fn is_settled(&self) -> bool {
-        self.subscribed_told
-    }
-
-    /// A whole message came; it is recorded already.
-    pub fn handle_message(&mut self, arrival: Arrival<'_>, length: usize, now: Instant) {
+    /// A whole message came at `recv`, by the wall clock; it is recorded already.
+    pub fn handle_message(&mut self, arrival: Arrival<'_>, length: usize, recv: SystemTime, now: Instant) {
         if self.liveness.handle_message(length, now) {
             self.excuse(now);
         }
-        self.last_sequence = arrival.sequence.or(self.last_sequence);
+        self.count(&arrival, recv, now);
         match arrival.kind {
-            Kind::Ack(accepted) => self.handle_ack(&accepted, now),
+            Kind::Ack(accepted) => self.handle_ack(&accepted, recv, now),
             Kind::Refusal(message) => self.handle_refusal(message, now),
             Kind::Heartbeat => self.liveness.handle_heartbeat(now),
             // Of whatever channel, and were it one that we do not know (JKorf/Bitfinex.Net#183).
@@ -204,11 +193,23 @@ impl Session {
             .liveness
             .overdue(now, self.expects_heartbeats())
             .or_else(|| unanswered().any(|at| at <= now).then_some(Cause::NoAck));
+        if self.over.is_none()
+            && let Some((cause, channel)) = self.cadences.overdue(now)
+        {
+            self.dead.push(channel.name);
+            self.dead
+                .extend(self.cadences.silent(now).map(|channel| channel.name).filter(|name| *name != channel.name));
+            for name in &self.dead {
+                *self.stance.in_vain.entry(name).or_default() += 1;
+            }
+            self.over = Some(cause);
+        }
     }
 
     /// The edge did not read for a while: what did not come in that time can not be held against the venue.
     pub fn shift(&mut self, by: Duration) {
         self.liveness.shift(by);
+        self.cadences.shift(by);
         for subscription in &mut self.subscriptions {
             subscription.shift(by);
         }
@@ -224,6 +225,10 @@ impl Session {
         if ask.probe {
             self.probing = Some(now);
         } else {
+            let subscribe = &self.subscriptions[ask.index].subscribe;
+            if !subscribe.unsubscribes {
+                subscribe.channels.iter().for_each(|channel| self.cadences.sent(channel, now));
+            }
             self.subscriptions[ask.index].ask(ask.signed, now);
         }
     }
@@ -232,9 +237,10 @@ impl Session {
     pub fn poll(&mut self, now: Instant) -> Option<Action> {
         if self.in_hand.is_none() {
             self.take_change(now);
+            self.take_renewals(now);
         }
-        if !self.told.is_empty() {
-            return Some(Action::Tell(self.told.remove(0)));
+        if let Some(told) = self.told() {
+            return Some(Action::Tell(told));
         }
         if let Some(cause) = self.over {
             return Some(Action::End(cause));
@@ -249,6 +255,11 @@ impl Session {
         None
     }
 
+    /// What is to be told of the message that just came: right behind it, before the next.
+    pub fn told(&mut self) -> Option<Told> {
+        self.told.pop_front()
+    }
+
     /// When to call again though nothing came.
     #[must_use]
     pub fn deadline(&self) -> Instant {
@@ -261,6 +272,7 @@ impl Session {
             .chain(self.subscriptions.iter().filter_map(Subscription::overdue_at))
             .chain(self.probe_overdue_at())
             .chain(probe)
+            .chain(self.cadences.deadline(self.may_renew()))
             .fold(self.liveness.deadline(self.expects_heartbeats()), Instant::min)
     }
 
@@ -327,6 +339,7 @@ impl Session {
         for subscription in &mut self.subscriptions {
             subscription.excuse(now);
         }
+        self.cadences.excuse(now);
     }
 }
 

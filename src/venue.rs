@@ -3,6 +3,7 @@
 
 pub mod advanced_trade;
 mod arrival;
+mod channel;
 pub mod exchange;
 mod hmac;
 mod leg;
@@ -15,6 +16,7 @@ mod subscribe;
 mod unfit;
 
 pub use arrival::{Arrival, Counted, Kind};
+pub use channel::{Cadence, Channel, Counts, Follows, MendedBy, Products};
 pub use hmac::{Encoding, Hmac};
 pub use product::{Misspelt, Product};
 pub use reason::Reason;
@@ -81,61 +83,6 @@ pub struct Endpoint {
     pub failover: Option<&'static str>,
     /// It answers signed subscribes only.
     pub signed: bool,
-}
-
-/// A stream of messages of one kind.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Channel {
-    /// The name that one subscribes to.
-    pub name: &'static str,
-    /// Only a signed subscribe is answered.
-    pub private: bool,
-    /// It proves that the connection lives; it is always subscribed.
-    pub heartbeat: bool,
-    /// Whether its messages are of products.
-    pub products: Products,
-    /// What their numbers promise.
-    pub counts: Counts,
-    /// How many products of it one connection may carry.
-    pub per_connection: Option<usize>,
-    /// The longest line seen, in bytes.
-    pub longest_line: u64,
-    /// What a busy product (or the channel, where it has none) was seen to bring a day, in bytes.
-    pub bytes_a_day: u64,
-}
-
-/// What a channel wants to know of products.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Products {
-    /// It must be told which.
-    Required,
-    /// None means all.
-    Optional,
-    /// It has none.
-    None,
-    /// It has accounts instead, and must be told which.
-    Accounts,
-}
-
-/// What a channel's numbers promise: where one is missing, a message is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Counts {
-    /// One count runs over the whole connection.
-    Connection,
-    /// Each product's sequence goes up by one.
-    Sequence,
-    /// Each product's trades are numbered one by one; its sequence skips.
-    Trades,
-    /// Nothing: what numbers there are skip.
-    Nothing,
-}
-
-impl Channel {
-    /// Whether it is subscribed to by product.
-    #[must_use]
-    pub fn has_products(&self) -> bool {
-        matches!(self.products, Products::Required | Products::Optional)
-    }
 }
 
 impl Venue {

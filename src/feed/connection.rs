@@ -19,7 +19,7 @@ use tokio_tungstenite::tungstenite::{self, Message};
 use self::{
     reading::{closed, ready},
     stall::Stall,
-    telling::Teller,
+    telling::{Said, Teller},
 };
 use crate::{
     account::Loss,
@@ -38,8 +38,11 @@ const SEND_WITHIN: Duration = Duration::from_secs(5);
 /// Messages taken off the socket before the clocks are looked at again: about a millisecond of work.
 const AT_ONCE: u32 = 256;
 
-/// Why nothing is recorded though the venue answers.
+/// Why nothing is recorded though the venue answers...
 const REFUSES_ALL: &str = "the venue refuses all that this feed asks for";
+
+/// ...or does no more than that.
+const MUTE: &str = "heartbeats come and no data: the venue is in maintenance, or something in it is broken";
 
 /// A wake-up that is later than this was no doing of the venue's: the process was stopped, or the machine asleep.
 const LATE: Duration = Duration::from_secs(1);
@@ -61,15 +64,14 @@ pub(super) struct Connection<'a> {
     leaving: Option<Leaving>,
     stall: Stall,
     answered: Answered,
-    /// The words of the last refusal: while it is found out of what they are, they are said once.
-    refusal: Option<String>,
+    said: Said,
 }
 
 /// What the venue has made of all that was asked.
 enum Answered {
     NotYet,
     Delivers,
-    RefusesAll { since: Instant },
+    Nothing { since: Instant, why: &'static str },
 }
 
 struct Leaving {
@@ -111,7 +113,7 @@ impl<'a> Connection<'a> {
             leaving: None,
             stall: Stall::default(),
             answered: Answered::NotYet,
-            refusal: None,
+            said: Said::default(),
         }
     }
 
@@ -137,16 +139,21 @@ impl<'a> Connection<'a> {
     }
 
     fn announce(&mut self, outage: &mut Outage) {
-        match (self.session.is_refused_all(), &self.answered) {
-            (true, Answered::RefusesAll { .. }) | (false, Answered::Delivers) => {}
-            (true, Answered::NotYet | Answered::Delivers) => {
-                let since = outage.begins(REFUSES_ALL, None, now());
-                self.answered = Answered::RefusesAll { since };
+        let nothing = match () {
+            () if self.session.is_refused_all() => Some(REFUSES_ALL),
+            () if self.session.is_mute(now()) => Some(MUTE),
+            () => None,
+        };
+        match (nothing, &self.answered) {
+            (Some(_), Answered::Nothing { .. }) | (None, Answered::Delivers) => {}
+            (Some(why), Answered::NotYet | Answered::Delivers) => {
+                let since = outage.begins(why, None, now());
+                self.answered = Answered::Nothing { since, why };
             }
-            (false, Answered::NotYet | Answered::RefusesAll { .. }) => {
+            (None, Answered::NotYet | Answered::Nothing { .. }) => {
                 if self.session.has_delivered() && self.session.is_settled() {
                     self.answered = Answered::Delivers;
-                    outage.over(&self.origin, &self.session.missing(), now());
+                    outage.over(&self.origin, &self.session.missing(now()), now());
                 }
             }
         }
@@ -170,11 +177,13 @@ impl<'a> Connection<'a> {
                     }
                 }
                 Action::Tell(told) => self.tell(told).await,
-                Action::End(cause) => return Some(cause.into()),
+                Action::End(cause) => return Some(self.given_up(cause)),
             }
         }
         self.place.heard_by(self.wake_at());
-        self.place.is(self.state());
+        if let Some(state) = self.state() {
+            self.place.is(state);
+        }
         None
     }
 
@@ -187,12 +196,15 @@ impl<'a> Connection<'a> {
         let asks = self.ask.as_ref().filter(|_| self.leaving.is_none() && self.not_before <= now());
         let (may_ask, urgent) = (asks.is_some(), asks.is_some_and(|ask| ask.first));
         let (socket, leaving, carries) = (&mut self.socket, self.leaving.is_some(), &mut self.carries);
+        // By rank and not by lot, so that the same hour can be played again. Each of the first is rare and is used up by being
+        // heard; the clock is looked at in every turn, whatever woke it.
         let turn = tokio::select! {
-            turn = reading::next(socket, leaving) => turn,
-            () = pace.pass(urgent), if may_ask => Turn::Paced,
-            () = sleep_until(wake.into()) => Turn::Clock,
-            Ok(()) = carries.changed() => Turn::Changed,
+            biased;
             () = stopping.stopped() => Turn::Stop,
+            Ok(()) = carries.changed() => Turn::Changed,
+            () = pace.pass(urgent), if may_ask => Turn::Paced,
+            turn = reading::next(socket, leaving) => turn,
+            () = sleep_until(wake.into()) => Turn::Clock,
         };
         if let Some(late) = late(now()) {
             self.excuse(late);
@@ -268,10 +280,13 @@ impl<'a> Connection<'a> {
                 return Some(Ending { detail: "the output is closed".into(), ..Cause::Stopped.into() });
             }
         }
-        let arrival = arrival.as_deref().map_or(Arrival::UNREADABLE, self.venue.read);
+        let arrival = arrival.as_deref().map_or_else(Arrival::unreadable, self.venue.read);
         let (received, last) = self.socket.get_ref().received();
         self.session.handle_bytes(received, last.into_std());
-        self.session.handle_message(arrival, length, now());
+        self.session.handle_message(arrival, length, recv, now());
+        while let Some(told) = self.session.told() {
+            self.tell(told).await;
+        }
         None
     }
 
@@ -345,26 +360,23 @@ impl<'a> Connection<'a> {
 
     async fn tell(&mut self, told: Told) {
         let recv = self.context.clock.now();
-        let again = match &told {
-            Told::Refused { product: None, message, .. } => {
-                self.refusal.replace(message.clone()).is_some_and(|last| last == *message)
-            }
-            _ => false,
-        };
+        let again = self.said.again(&told, now());
         let teller = Teller { context: self.context, origin: &self.origin, stance: self.session.stance(), again };
         if let Some(event) = teller.tell(told) {
             self.record(recv, event).await;
         }
     }
 
-    fn state(&self) -> State {
-        match self.answered {
-            Answered::NotYet => State::Starting,
+    /// None while it is not known yet: then it is as it was before this connection.
+    fn state(&self) -> Option<State> {
+        Some(match self.answered {
+            Answered::NotYet => return None,
             Answered::Delivers => {
-                State::Recording { unsigned: self.session.stance().is_refused(), missing: self.session.missing() }
+                let unsigned = self.session.stance().is_refused();
+                State::Recording { unsigned, missing: self.session.missing(now()) }
             }
-            Answered::RefusesAll { since } => State::Down { since, why: REFUSES_ALL.to_owned() },
-        }
+            Answered::Nothing { since, why } => State::Down { since, why: why.to_owned() },
+        })
     }
 }
 

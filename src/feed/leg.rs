@@ -30,11 +30,13 @@ pub(super) async fn keep_alive(context: Arc<Context>, mut carries: watch::Receiv
         refused_wait: REFUSED_FIRST,
         astray: false,
         outage: Outage::new(&context.feed.name, now()),
+        last: None,
         context: &context,
         place: &place,
     };
     while !stopping.is_stopping() && !carries.borrow().is_empty() {
         let dialled = tokio::select! {
+            biased;
             dialled = leg.dial() => dialled,
             () = stopping.stopped() => break,
             () = emptied(&mut carries) => break,
@@ -45,12 +47,14 @@ pub(super) async fn keep_alive(context: Arc<Context>, mut carries: watch::Receiv
         };
         place.heard_by(now() + wait);
         tokio::select! {
+            biased;
             () = sleep(wait) => {}
             () = stopping.stopped() => {}
             () = emptied(&mut carries) => {}
         }
     }
     if stopping.is_stopping() {
+        leg.tell_what_is_open().await;
         place.retire();
     } else {
         place.leave();
@@ -74,6 +78,8 @@ struct Leg<'a> {
     /// The next try is at the failover.
     astray: bool,
     outage: Outage,
+    /// The last connection, and whether it stood until it was told to stop.
+    last: Option<(Arc<Origin>, bool)>,
     context: &'a Context,
     place: &'a Place,
 }
@@ -131,6 +137,7 @@ impl Leg<'_> {
             Event::Disconnected { ending: ending.clone(), last_sequence: session.last_sequence(), lasted };
         self.record(&origin, disconnected.clone()).await;
         self.stance = session.into_stance();
+        self.last = Some((origin.clone(), ending.cause == Cause::Stopped));
         if ending.cause != Cause::Stopped {
             self.down(&ending.to_string(), Some((&origin, &disconnected)));
         }
@@ -141,6 +148,15 @@ impl Leg<'_> {
             self.refused_wait = REFUSED_FIRST;
         }
         self.wait_after(&ending)
+    }
+
+    /// What has not gone on since a connection ended was missed until now, or may have been.
+    async fn tell_what_is_open(&self) {
+        let Some((origin, stood)) = &self.last else { return };
+        for gap in self.stance.coverage.open(*stood) {
+            origin.gap();
+            self.record(origin, Event::Gap(gap)).await;
+        }
     }
 
     async fn record(&self, origin: &Arc<Origin>, event: Event) {

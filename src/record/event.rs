@@ -136,7 +136,7 @@ impl Event {
                 })
             }
             Self::Gap(gap) => json!({
-                "expected": gap.expected, "got": gap.got, "missed": gap.missed, "channels": gap.channels,
+                "found": gap.found.name(), "expected": gap.expected, "got": gap.got, "missed": gap.missed, "channels": gap.channels,
                 "products": gap.products, "counted_by": gap.counted_by, "from": gap.from.map(rfc3339),
                 "until": gap.until.map(rfc3339), "mended_by": gap.mended_by.name(),
             }),

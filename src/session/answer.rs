@@ -1,11 +1,20 @@
 //! What the venue's list of subscriptions answers, and what is told of it.
 
-use std::{collections::BTreeSet, time::Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant, SystemTime},
+};
 
 use super::{Approach, Session, Signing, Told, subscription::Subscription};
+use crate::venue::{Channel, Product, Products, Subscribe};
+
+/// What the venue left out of its answer is asked for again after this: what is listed anew is found within the hour, as in the
+/// venue's own list of products.
+const LEFT_OUT_AGAIN: Duration = Duration::from_secs(3600);
 
 impl Session {
-    pub(super) fn handle_ack(&mut self, accepted: &[(String, Vec<String>)], now: Instant) {
+    pub(super) fn handle_ack(&mut self, accepted: &[(String, Vec<String>)], recv: SystemTime, now: Instant) {
+        self.expect(accepted, recv, now);
         if let Some(since) = self.probing.take() {
             if !self.venue.resigns {
                 // It is the answer to what was asked, and asking again would bring its snapshots again.
@@ -17,7 +26,7 @@ impl Session {
                 self.subscribed_told = false;
             }
             self.resume_signing(now);
-            return self.tell_subscribed();
+            return self.tell_subscribed(now);
         }
         for subscription in &mut self.subscriptions {
             if subscription.find_absent(accepted) {
@@ -36,14 +45,30 @@ impl Session {
         if signed.contains(&true) {
             self.stance.refusals = 0;
             if !std::mem::replace(&mut self.signed_accepted, true) {
-                self.told.push(Told::Accepted);
+                self.told.push_back(Told::Accepted);
             }
         }
         if !signed.is_empty() {
             self.stance.divided = 0;
             self.subscribed_told = false;
         }
-        self.tell_subscribed();
+        self.tell_subscribed(now);
+    }
+
+    /// From now on what the venue says that it sends is to come.
+    fn expect(&mut self, accepted: &[(String, Vec<String>)], recv: SystemTime, now: Instant) {
+        for (name, listed) in accepted.iter().filter(|(_, listed)| !listed.is_empty()) {
+            let Some(channel) = self.venue.channel(name).filter(|channel| !channel.heartbeat) else { continue };
+            self.cadences.accept(name, now);
+            match channel.products {
+                Products::Required => {
+                    for product in listed {
+                        self.stance.coverage.expect(channel, product, recv);
+                    }
+                }
+                _ => self.stance.coverage.expect(channel, "", recv),
+            }
+        }
     }
 
     /// The credentials are good again: everything is asked anew with them, on the same connection.
@@ -51,7 +76,7 @@ impl Session {
         self.stance.signing = Signing::Every;
         self.stance.refusals = 0;
         self.signed_accepted = true;
-        self.told.push(Told::Accepted);
+        self.told.push_back(Told::Accepted);
         self.fold();
         // What was accepted unsigned stays so until the next connection, where asking again would change nothing of it.
         let asked_anew = self.subscriptions.iter_mut().filter(|s| self.venue.resigns || !s.is_accepted());
@@ -62,7 +87,7 @@ impl Session {
     }
 
     /// Once everything that can be asked has been answered, says how.
-    pub(super) fn tell_subscribed(&mut self) {
+    pub(super) fn tell_subscribed(&mut self, now: Instant) {
         let open = self.subscriptions.iter().any(|s| self.signs(s).is_some() && !s.is_answered());
         if self.subscribed_told || open {
             return;
@@ -71,11 +96,45 @@ impl Session {
         if self.subscriptions.iter().all(Subscription::is_accepted) {
             self.stance.approach = Approach::Together;
         }
+        self.keep_left_out(now);
         let accepted = self.subscriptions.iter().filter(|s| s.is_accepted() && !s.subscribe.unsubscribes);
         let channels: BTreeSet<_> =
             accepted.flat_map(|subscription| subscription.channels(true).map(|channel| channel.name)).collect();
-        let mut omitted: Vec<_> = self.subscriptions.iter_mut().flat_map(|s| std::mem::take(&mut s.omitted)).collect();
+        let left_out = self.subscriptions.iter().filter(|subscription| subscription.is_left_out);
+        let mut omitted: Vec<_> = left_out.flat_map(|subscription| subscription.subscribe.left_out(&[])).collect();
         omitted.extend(self.kept_apart());
-        self.told.push(Told::Subscribed { channels: channels.into_iter().collect(), omitted });
+        self.told.push_back(Told::Subscribed { channels: channels.into_iter().collect(), omitted });
+    }
+
+    /// What the venue left out is asked for apart from the rest from now on, each hour.
+    fn keep_left_out(&mut self, now: Instant) {
+        let until = now + LEFT_OUT_AGAIN;
+        let mut apart = Vec::new();
+        for subscription in self.subscriptions.iter_mut().filter(|subscription| !subscription.omitted.is_empty()) {
+            let omitted = std::mem::take(&mut subscription.omitted);
+            let is_of = |channel: &Channel, product: &Product| {
+                omitted.iter().any(|(name, id)| *name == channel.name && product.as_str() == id)
+            };
+            let of = &mut subscription.subscribe;
+            for channel in &of.channels {
+                let products: Vec<_> = of.products.iter().filter(|id| is_of(channel, id)).cloned().collect();
+                if !products.is_empty() {
+                    apart.push(Subscribe { channels: vec![channel], products, ..of.clone() });
+                }
+            }
+            if let [channel] = of.channels[..] {
+                of.products.retain(|id| !is_of(channel, id));
+                if of.products.is_empty() {
+                    // All of it is: it keeps its place.
+                    *of = apart.pop().expect("it was put there just now");
+                    subscription.leave_out(until);
+                }
+            }
+        }
+        for subscribe in apart {
+            let mut subscription = Subscription::new(subscribe, now);
+            subscription.leave_out(until);
+            self.subscriptions.push(subscription);
+        }
     }
 }

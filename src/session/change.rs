@@ -14,7 +14,7 @@ impl Session {
 
     /// Asks for what is new and takes away what is gone, one by one for the same reason.
     pub(super) fn take_change(&mut self, now: Instant) {
-        if self.pending() > 0 {
+        if self.pending() > 0 || self.subscriptions.iter().any(|subscription| subscription.is_renewed) {
             return;
         }
         let Some(leg) = self.change.take() else { return };
@@ -64,7 +64,18 @@ impl Session {
         }
         self.subscriptions.extend(further);
         // What was open may be just what is wanted no more, and then no answer follows.
-        self.tell_subscribed();
+        self.tell_subscribed(now);
+        self.forget_coverage();
+    }
+
+    /// Of what nobody asks for any more nothing is missing.
+    pub(super) fn forget_coverage(&mut self) {
+        let adds = || self.subscriptions.iter().map(|s| &s.subscribe).filter(|subscribe| !subscribe.unsubscribes);
+        self.stance.coverage.retain(|channel, product| {
+            adds()
+                .filter(|subscribe| subscribe.channels.iter().any(|asked| asked.name == channel))
+                .any(|subscribe| product.is_empty() || subscribe.products.iter().any(|asked| asked.answers_to(product)))
+        });
     }
 
     /// What was accepted piece by piece is one subscription again, and what was taken away is forgotten. Indices move:

@@ -21,6 +21,8 @@ pub enum Cause {
     NoData,
     /// Heartbeats live, a channel fell silent, and asked for anew it brought no snapshot.
     NoSnapshot,
+    /// Heartbeats count what a channel does not bring.
+    Behind,
     /// A subscribe was not answered.
     NoAck,
     /// What was to be sent did not leave.
@@ -61,6 +63,7 @@ impl Cause {
             Self::Mute => "mute",
             Self::NoData => "no_data",
             Self::NoSnapshot => "no_snapshot",
+            Self::Behind => "behind",
             Self::NoAck => "no_ack",
             Self::SendTimeout => "send_timeout",
             Self::Refused => "refused",

@@ -2,9 +2,13 @@
 
 use std::time::SystemTime;
 
+use crate::venue::MendedBy;
+
 /// Messages that are missing, or may be: a hole in a count, a step back, or the time between two connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gap {
+    /// How it was found.
+    pub found: Found,
     /// The venue's name for what was counted; None where nothing counts, and only times are known.
     pub counted_by: Option<&'static str>,
     /// The number that was to come.
@@ -25,25 +29,28 @@ pub struct Gap {
     pub mended_by: MendedBy,
 }
 
-/// How a gap is made good.
+/// How a gap was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MendedBy {
-    /// By nothing: the venue says it once.
-    Nothing,
-    /// A new snapshot of the book is asked for on the same connection; what changed meanwhile is lost.
-    Snapshot,
-    /// The missing trades are asked for by REST, and recorded as recovered.
-    Rest,
+pub enum Found {
+    /// Numbers are missing.
+    Hole,
+    /// A number came that is less than the one before.
+    Back,
+    /// One connection ended, and on another it went on.
+    Reconnect,
+    /// One connection ended, and it has not gone on since: nothing more is recorded.
+    Stopped,
 }
 
-impl MendedBy {
+impl Found {
     /// As records spell it.
     #[must_use]
-    pub fn name(self) -> Option<&'static str> {
+    pub fn name(self) -> &'static str {
         match self {
-            Self::Nothing => None,
-            Self::Snapshot => Some("snapshot"),
-            Self::Rest => Some("rest"),
+            Self::Hole => "hole",
+            Self::Back => "back",
+            Self::Reconnect => "reconnect",
+            Self::Stopped => "stopped",
         }
     }
 }

@@ -80,7 +80,7 @@ impl Session {
         self.stance.divided += 1;
         let (channel, signed) = (self.subscriptions[index].channel(), self.subscriptions[index].is_signed());
         let message = message.to_owned();
-        self.told.push(Told::Refused { channel, product: None, message, reason, signed, confirmed: false });
+        self.told.push_back(Told::Refused { channel, product: None, message, reason, signed, confirmed: false });
         self.replace(index, Subscription::new(one, now), vec![Subscription::new(other, now)]);
         true
     }
@@ -96,7 +96,7 @@ impl Session {
         for product in bad {
             if self.stance.apart.insert(product.clone()) {
                 let (message, reason) = (message.to_owned(), Reason::Product);
-                self.told.push(Told::Refused {
+                self.told.push_back(Told::Refused {
                     channel,
                     product: Some(product),
                     message,

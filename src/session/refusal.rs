@@ -20,7 +20,7 @@ impl Session {
                 if reason == Reason::TooLong {
                     self.shorten();
                 }
-                self.told.push(Told::Refused {
+                self.told.push_back(Told::Refused {
                     channel: None,
                     product: None,
                     message,
@@ -53,13 +53,16 @@ impl Session {
         };
         self.stance.signing = Signing::Refused { probe: now + wait, wait };
         let confirmed = true;
-        self.told.push(Told::Refused { channel: None, product: None, message, reason, signed: true, confirmed });
+        self.told.push_back(Told::Refused { channel: None, product: None, message, reason, signed: true, confirmed });
     }
 
     fn refuse(&mut self, index: usize, message: String, reason: Reason, now: Instant) {
         self.stance.approach = Approach::OneByOne;
         let of_credentials = reason.is_of_credentials() && !self.signed_accepted;
         let subscription = &mut self.subscriptions[index];
+        for channel in &subscription.subscribe.channels {
+            self.cadences.refuse(channel);
+        }
         let (channel, signed) = (subscription.channel(), subscription.is_signed());
         // What was on its way when the first refusal came is in the same breath, and settles nothing.
         let anew = self.refused.is_none_or(|at| subscription.asked_since() >= Some(at + ASK_AGAIN));
@@ -74,8 +77,8 @@ impl Session {
             } else {
                 subscription.ask_at(now + ASK_AGAIN);
             }
-            self.told.push(Told::Refused { channel, product: None, message, reason, signed, confirmed });
-            return self.tell_subscribed();
+            self.told.push_back(Told::Refused { channel, product: None, message, reason, signed, confirmed });
+            return self.tell_subscribed(now);
         }
         let confirmed = if signed && of_credentials {
             if anew {
@@ -87,10 +90,10 @@ impl Session {
             tries >= 2
         };
         if !(confirmed && self.take_apart(index, &message, reason, tries, now)) {
-            self.told.push(Told::Refused { channel, product: None, message, reason, signed, confirmed });
+            self.told.push_back(Told::Refused { channel, product: None, message, reason, signed, confirmed });
             self.ask_later(index, reason, confirmed, tries, now);
         }
-        self.tell_subscribed();
+        self.tell_subscribed(now);
     }
 
     /// When a refused subscribe is asked again, and how.

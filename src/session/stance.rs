@@ -1,12 +1,13 @@
 //! How a connection asks, and what it teaches the next one.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
 use serde::{Deserialize, Serialize};
 
+use super::Coverage;
 use crate::venue::{Product, Subscribe};
 
 /// What one connection teaches the next of the same leg.
@@ -26,6 +27,10 @@ pub struct Stance {
     pub parts: Vec<Part>,
     /// How often a refused subscribe was divided since one was accepted.
     pub divided: u32,
+    /// What has come up to now, of each channel and product.
+    pub coverage: Coverage,
+    /// How many connections were given up for the silence of a channel since it last brought anything.
+    pub in_vain: BTreeMap<&'static str, u32>,
 }
 
 /// A part of what a leg asks for, as one connection leaves it to the next.
@@ -85,6 +90,8 @@ impl Stance {
             most: None,
             parts: Vec::new(),
             divided: 0,
+            coverage: Coverage::default(),
+            in_vain: BTreeMap::new(),
         }
     }
 

@@ -18,6 +18,10 @@ pub(super) struct Subscription {
     pub(super) omitted: Vec<(&'static str, String)>,
     /// Channels that the ack does not name.
     absent: Vec<&'static str>,
+    /// The venue left its products out of an ack: it is asked for alone, and seldom.
+    pub(super) is_left_out: bool,
+    /// It was accepted before, and is asked for anew to see whether it lives.
+    pub(super) is_renewed: bool,
     refusals: u32,
 }
 
@@ -34,7 +38,16 @@ pub(super) enum State {
 impl Subscription {
     pub(super) fn new(subscribe: Subscribe, now: Instant) -> Self {
         let state = State::Due { at: now };
-        Self { subscribe, state, goes_unsigned: false, omitted: Vec::new(), absent: Vec::new(), refusals: 0 }
+        Self {
+            subscribe,
+            state,
+            goes_unsigned: false,
+            omitted: Vec::new(),
+            absent: Vec::new(),
+            is_left_out: false,
+            is_renewed: false,
+            refusals: 0,
+        }
     }
 
     /// What it leaves to the next connection; what was to be taken away is not asked for there.
@@ -49,6 +62,13 @@ impl Subscription {
     /// One that was refused for itself before.
     pub(super) fn put_off(subscribe: Subscribe, at: Instant, refusals: u32) -> Self {
         Self { refusals, state: State::Due { at }, ..Self::new(subscribe, at) }
+    }
+
+    /// The venue knows of none of its products; later it may.
+    pub(super) fn leave_out(&mut self, until: Instant) {
+        self.refusals = 2;
+        self.is_left_out = true;
+        self.state = State::Due { at: until };
     }
 
     pub(super) fn is_private(&self) -> bool {
@@ -70,6 +90,11 @@ impl Subscription {
 
     pub(super) fn is_accepted(&self) -> bool {
         matches!(self.state, State::Accepted)
+    }
+
+    /// Accepted, or only asked for anew.
+    pub(super) fn is_in_force(&self) -> bool {
+        self.is_accepted() || self.is_renewed
     }
 
     /// Accepted, or refused more than once and put off.
@@ -134,6 +159,7 @@ impl Subscription {
 
     /// Counts a refusal; how many there have been.
     pub(super) fn refuse(&mut self) -> u32 {
+        self.is_renewed = false;
         self.refusals = self.refusals.saturating_add(1);
         self.refusals
     }
@@ -159,7 +185,7 @@ impl Subscription {
     /// Its channels that the venue has accepted, or those that it has not.
     pub(super) fn channels(&self, accepted: bool) -> impl Iterator<Item = &'static Channel> {
         let is_in =
-            move |channel: &&'static Channel| (self.is_accepted() && !self.absent.contains(&channel.name)) == accepted;
+            move |channel: &&'static Channel| (self.is_in_force() && !self.absent.contains(&channel.name)) == accepted;
         self.subscribe.channels.iter().copied().filter(is_in)
     }
 
@@ -171,7 +197,7 @@ impl Subscription {
         let unnamed = |channel: &&&Channel| !list.iter().any(|(name, _)| name == channel.name);
         self.absent = self.subscribe.channels.iter().filter(unnamed).map(|channel| channel.name).collect();
         self.state = State::Accepted;
-        self.refusals = 0;
+        (self.refusals, self.is_left_out, self.is_renewed) = (0, false, false);
         Some(signed)
     }
 
@@ -215,7 +241,7 @@ impl Subscription {
         self.omitted.extend(self.subscribe.left_out(list));
         self.absent.clear();
         self.state = State::Accepted;
-        self.refusals = 0;
+        (self.refusals, self.is_left_out, self.is_renewed) = (0, false, false);
         Some(signed)
     }
 }

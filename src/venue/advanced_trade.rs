@@ -10,7 +10,12 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Arrival, Channel, Counts, Encoding, Hmac, Kind, Message, Product, Products, Reason, Subscribe, Venue};
+use smallvec::SmallVec;
+
+use super::{
+    Arrival, Cadence, Channel, Counted, Counts, Encoding, Hmac, Kind, MendedBy, Message, Product, Products, Reason,
+    Subscribe, Venue,
+};
 use crate::auth::{Credentials, Signer, Stamp};
 
 /// Market data. Signing in is optional here, and allowed.
@@ -70,15 +75,37 @@ const LEVEL2_PRODUCTS: usize = 30;
 
 static CHANNELS: &[Channel] = &[
     HEARTBEATS,
-    public("candles", Products::Required, 15_000, 20_000_000),
+    Channel {
+        // A bucket of five minutes that is told whole each time: the snapshot's hundred cover eight hours.
+        mended_by: MendedBy::Snapshot,
+        cadence: SELDOM,
+        ..public("candles", Products::Required, 15_000, 20_000_000)
+    },
     public("status", Products::Required, 1_000_000, 5_000_000),
-    public("ticker", Products::Required, 460, 260_000_000),
-    public("ticker_batch", Products::Required, 460, 8_000_000),
-    Channel { per_connection: Some(LEVEL2_PRODUCTS), ..public("level2", Products::Required, 5_100_000, 3_000_000_000) },
-    public("market_trades", Products::Required, 14_000, 50_000_000),
+    Channel { cadence: OFTEN, ..public("ticker", Products::Required, 460, 260_000_000) },
+    Channel { cadence: OFTEN, ..public("ticker_batch", Products::Required, 460, 8_000_000) },
+    Channel {
+        per_connection: Some(LEVEL2_PRODUCTS),
+        is_book: true,
+        cadence: OFTEN,
+        mended_by: MendedBy::Snapshot,
+        ..public("level2", Products::Required, 5_100_000, 3_000_000_000)
+    },
+    Channel {
+        cadence: SELDOM,
+        mended_by: MendedBy::Rest,
+        ..public("market_trades", Products::Required, 14_000, 50_000_000)
+    },
     USER_ORDERS,
     FUTURES,
 ];
+
+/// Of many products one moves within a minute; where none does, a snapshot costs less than a doubt.
+const OFTEN: Cadence = Cadence::probed(Duration::from_secs(60));
+
+/// Trades come when somebody trades, and a quiet product is no dead one: the recorded session has holes of ten seconds in the
+/// candles of two busy ones.
+const SELDOM: Cadence = Cadence::probed(Duration::from_secs(600));
 
 static USER_CHANNELS: &[Channel] = &[HEARTBEATS, USER_ORDERS, FUTURES];
 
@@ -90,6 +117,10 @@ const fn public(name: &'static str, products: Products, longest_line: u64, bytes
         heartbeat: false,
         products,
         counts,
+        is_book: false,
+        cadence: Cadence::FREE,
+        mended_by: MendedBy::Nothing,
+        reads_as: &[],
         per_connection: None,
         longest_line,
         bytes_a_day,
@@ -162,7 +193,7 @@ struct Subscriptions {
 fn read(message: &[u8]) -> Arrival<'_> {
     let head = head(message);
     let Ok(envelope) = serde_json::from_slice::<Envelope>(head.as_deref().unwrap_or(message)) else {
-        return Arrival::UNREADABLE;
+        return Arrival::unreadable();
     };
     let kind = match envelope.channel.as_deref() {
         Some("subscriptions") => Kind::Ack(accepted(message)),
@@ -175,7 +206,66 @@ fn read(message: &[u8]) -> Arrival<'_> {
         }
         None => Kind::Data(None),
     };
-    Arrival { kind, sequence: envelope.sequence_num, counted: None }
+    let counted = match kind {
+        Kind::Data(channel) => products(channel, message),
+        _ => SmallVec::new(),
+    };
+    Arrival { kind, sequence: envelope.sequence_num, counted }
+}
+
+/// The products that a data message is of. Frames seen have one each; the format allows many.
+fn products<'a>(channel: Option<&Channel>, message: &'a [u8]) -> SmallVec<[Counted<'a>; 1]> {
+    /// A longer one is a snapshot, and a snapshot is of one product.
+    const WIDE: usize = 64 * 1024;
+    const NAME: &[u8] = b"\"product_id\":\"";
+    if channel.is_some_and(|channel| channel.name == "market_trades") {
+        return trades(message);
+    }
+    let look = if message.len() > WIDE { &message[..1024] } else { message };
+    let mut products: SmallVec<[Counted<'a>; 1]> = SmallVec::new();
+    for at in memchr::memmem::find_iter(look, NAME) {
+        let rest = &message[at + NAME.len()..];
+        let id = memchr::memchr(b'"', rest).and_then(|end| std::str::from_utf8(&rest[..end]).ok());
+        if let Some(id) = id
+            && !products.iter().any(|known| known.product == id)
+        {
+            products.push(Counted::of(id));
+        }
+    }
+    products
+}
+
+#[derive(Deserialize)]
+struct Told<'a> {
+    #[serde(borrow)]
+    events: Vec<Trades<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Trades<'a> {
+    #[serde(borrow)]
+    trades: Vec<Trade<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Trade<'a> {
+    product_id: &'a str,
+    trade_id: &'a str,
+}
+
+/// Each product's trades, which are numbered one by one.
+fn trades(message: &[u8]) -> SmallVec<[Counted<'_>; 1]> {
+    let Ok(told) = serde_json::from_slice::<Told<'_>>(message) else { return SmallVec::new() };
+    let mut products: SmallVec<[Counted<'_>; 1]> = SmallVec::new();
+    for trade in told.events.iter().flat_map(|event| &event.trades) {
+        let Ok(id) = trade.trade_id.parse::<u64>() else { continue };
+        let known = products.iter_mut().find(|known| known.product == trade.product_id);
+        match known.and_then(|known| known.trades.as_mut()) {
+            Some((lowest, highest)) => (*lowest, *highest) = (id.min(*lowest), id.max(*highest)),
+            None => products.push(Counted { trades: Some((id, id)), ..Counted::of(trade.product_id) }),
+        }
+    }
+    products
 }
 
 /// The envelope without its events: the venue writes them last, and a level2 snapshot is five megabytes of them. None
@@ -229,29 +319,28 @@ mod tests {
     #[test]
     fn reads_what_the_venue_sends() {
         let snapshot = br#"{"channel":"l2_data","client_id":"","timestamp":"2026-08-09T21:05:48Z","sequence_num":7,"events":[{"type":"snapshot"}]}"#;
-        assert_eq!(
-            read(snapshot),
-            Arrival { kind: Kind::Data(MARKET.channel("level2")), sequence: Some(7), counted: None }
-        );
+        let numbered = |kind, sequence| Arrival { sequence, ..Arrival::new(kind) };
+        assert_eq!(read(snapshot), numbered(Kind::Data(MARKET.channel("level2")), Some(7)));
         let ack =
             br#"{"channel":"subscriptions","sequence_num":2,"events":[{"subscriptions":{"ticker":["BTC-USD"]}}]}"#;
-        assert_eq!(
-            read(ack),
-            Arrival {
-                kind: Kind::Ack(vec![("ticker".into(), vec!["BTC-USD".into()])]),
-                sequence: Some(2),
-                counted: None
-            }
-        );
+        assert_eq!(read(ack), numbered(Kind::Ack(vec![("ticker".into(), vec!["BTC-USD".into()])]), Some(2)));
         let refusal = br#"{"type":"error","message":"authentication failure"}"#;
-        assert_eq!(
-            read(refusal),
-            Arrival { kind: Kind::Refusal("authentication failure".into()), sequence: None, counted: None }
-        );
+        assert_eq!(read(refusal), numbered(Kind::Refusal("authentication failure".into()), None));
         let reordered = br#"{"events":[{"channel":"x"}],"sequence_num":3,"channel":"heartbeats"}"#;
-        assert_eq!(read(reordered), Arrival { kind: Kind::Heartbeat, sequence: Some(3), counted: None });
+        assert_eq!(read(reordered), numbered(Kind::Heartbeat, Some(3)));
         for odd in [&b"not json"[..], b"", b"[1]", b"{}", b"{\"channel\":null}", b",\"events\":["] {
             assert_eq!(read(odd).kind, Kind::Data(None), "{odd:?}");
         }
+    }
+
+    #[test]
+    fn reads_of_which_products_a_message_is() {
+        let ticker = br#"{"channel":"ticker","sequence_num":7,"events":[{"type":"update","tickers":[{"type":"ticker","product_id":"BTC-USD","price":"1"},{"type":"ticker","product_id":"ETH-USD","price":"1"},{"product_id":"BTC-USD"}]}]}"#;
+        assert_eq!(read(ticker).counted[..], [Counted::of("BTC-USD"), Counted::of("ETH-USD")]);
+        let trades = br#"{"channel":"market_trades","sequence_num":7,"events":[{"type":"update","trades":[{"product_id":"BTC-USD","trade_id":"9","price":"1"},{"product_id":"ETH-USD","trade_id":"4"},{"product_id":"BTC-USD","trade_id":"8"}]}]}"#;
+        let of = |product, trades| Counted { trades: Some(trades), ..Counted::of(product) };
+        assert_eq!(read(trades).counted[..], [of("BTC-USD", (8, 9)), of("ETH-USD", (4, 4))]);
+        let odd = br#"{"channel":"market_trades","sequence_num":7,"events":[{"trades":[{"trade_id":7}]}]}"#;
+        assert_eq!((read(odd).sequence, read(odd).counted.len()), (Some(7), 0));
     }
 }

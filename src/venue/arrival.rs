@@ -1,5 +1,7 @@
 //! What a venue's message says of itself.
 
+use smallvec::SmallVec;
+
 use super::Channel;
 
 /// What the session must know of one message. Whatever it says, the message is recorded.
@@ -9,19 +11,19 @@ pub struct Arrival<'a> {
     pub kind: Kind,
     /// Its number on the connection, where the venue counts so.
     pub sequence: Option<u64>,
-    /// Its numbers by product, where the venue counts so; its channel says what they promise.
-    pub counted: Option<Counted<'a>>,
+    /// The products that it is of, most often one, with its numbers among theirs.
+    pub counted: SmallVec<[Counted<'a>; 1]>,
 }
 
-/// The numbers that a message has among those of its product.
+/// The numbers that a message has among those of its product; its channel says what they promise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counted<'a> {
     /// Whose they are.
     pub product: &'a str,
     /// The matching engine's count.
     pub sequence: Option<u64>,
-    /// The trade that it tells of, or that was the last.
-    pub trade: Option<u64>,
+    /// The trades that it tells of, from the lowest to the highest; of a heartbeat the last one.
+    pub trades: Option<(u64, u64)>,
 }
 
 /// The kinds of message that matter to the conversation.
@@ -38,6 +40,23 @@ pub enum Kind {
 }
 
 impl Arrival<'_> {
+    /// Of no product and without a number.
+    #[must_use]
+    pub fn new(kind: Kind) -> Self {
+        Self { kind, sequence: None, counted: SmallVec::new() }
+    }
+
     /// Something, of which nothing is known.
-    pub const UNREADABLE: Self = Self { kind: Kind::Data(None), sequence: None, counted: None };
+    #[must_use]
+    pub fn unreadable() -> Self {
+        Self::new(Kind::Data(None))
+    }
+}
+
+impl<'a> Counted<'a> {
+    /// Of a product, without a number.
+    #[must_use]
+    pub fn of(product: &'a str) -> Self {
+        Self { product, sequence: None, trades: None }
+    }
 }

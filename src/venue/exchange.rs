@@ -9,10 +9,11 @@ use std::{borrow::Cow, time::Duration};
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use smallvec::{SmallVec, smallvec};
 
 use super::{
-    Arrival, Channel, Counted, Counts, Encoding, Endpoint, Hmac, Kind, Message, Product, Products, Reason, Subscribe,
-    Venue,
+    Arrival, Cadence, Channel, Counted, Counts, Encoding, Endpoint, Follows, Hmac, Kind, MendedBy, Message, Product,
+    Products, Reason, Subscribe, Venue,
 };
 use crate::auth::{Credentials, Secret, Signer, Stamp};
 
@@ -102,17 +103,47 @@ static CHANNELS: &[Channel] = &[
     Channel { heartbeat: true, ..public("heartbeat", Counts::Nothing, 140, 12_000_000) },
     Channel { products: Products::None, ..public("status", Counts::Nothing, 1_000_000, 2_000_000_000) },
     public("auctionfeed", Counts::Nothing, 500, 1_000_000),
-    public("matches", Counts::Trades, 330, 100_000_000),
+    // It begins with the last match before the subscribe.
+    Channel {
+        cadence: Cadence { begins: true, ..FREE }.following(Follows::Trades),
+        ..public("matches", Counts::Trades, 330, 100_000_000)
+    },
     private("rfq_matches", Counts::Nothing, 400, 1_000_000),
-    public("ticker", Counts::Nothing, 420, 120_000_000),
-    public("ticker_batch", Counts::Nothing, 420, 8_000_000),
-    private("full", Counts::Sequence, 400, 10_000_000_000),
-    private("user", Counts::Nothing, 600, 10_000_000),
-    private("level2", Counts::Nothing, 3_000_000, 3_000_000_000),
-    public("level2_batch", Counts::Nothing, 3_000_000, 1_500_000_000),
-    private("level3", Counts::Sequence, 10_000_000, 6_000_000_000),
+    Channel { cadence: OFTEN.following(Follows::Trades), ..public("ticker", Counts::Nothing, 420, 120_000_000) },
+    // Whether it begins with anything was not seen.
+    Channel {
+        cadence: FREE.following(Follows::Trades),
+        reads_as: &["ticker"],
+        ..public("ticker_batch", Counts::Nothing, 420, 8_000_000)
+    },
+    Channel {
+        cadence: FREE.following(Follows::Sequence),
+        reads_as: &["matches"],
+        ..private("full", Counts::Sequence, 400, 10_000_000_000)
+    },
+    Channel { reads_as: &["full", "matches"], ..private("user", Counts::Nothing, 600, 10_000_000) },
+    Channel {
+        cadence: OFTEN,
+        mended_by: MendedBy::Snapshot,
+        ..private("level2", Counts::Nothing, 3_000_000, 3_000_000_000)
+    },
+    Channel {
+        cadence: OFTEN,
+        mended_by: MendedBy::Snapshot,
+        reads_as: &["level2"],
+        ..public("level2_batch", Counts::Nothing, 3_000_000, 1_500_000_000)
+    },
+    Channel {
+        cadence: FREE.following(Follows::Sequence),
+        ..private("level3", Counts::Sequence, 10_000_000, 6_000_000_000)
+    },
     Channel { products: Products::Accounts, ..private("balance", Counts::Nothing, 300, 1_000_000) },
 ];
+
+const FREE: Cadence = Cadence::FREE;
+
+/// Of many products one moves within a minute; where none does, a snapshot costs less than a doubt.
+const OFTEN: Cadence = Cadence::probed(Duration::from_secs(60));
 
 const fn public(name: &'static str, counts: Counts, longest_line: u64, bytes_a_day: u64) -> Channel {
     Channel {
@@ -121,6 +152,10 @@ const fn public(name: &'static str, counts: Counts, longest_line: u64, bytes_a_d
         heartbeat: false,
         products: Products::Required,
         counts,
+        is_book: false,
+        cadence: Cadence::FREE,
+        mended_by: MendedBy::Nothing,
+        reads_as: &[],
         per_connection: None,
         longest_line,
         bytes_a_day,
@@ -218,10 +253,12 @@ struct Accepted {
 
 fn read(message: &[u8]) -> Arrival<'_> {
     if is_book(message) {
-        return Arrival { kind: Kind::Data(EXCHANGE.channel("level2")), ..Arrival::UNREADABLE };
+        let counted = book_of(message).into_iter().collect();
+        return Arrival { counted, ..Arrival::new(Kind::Data(EXCHANGE.channel("level2"))) };
     }
     if message.first() == Some(&b'[') {
-        return Arrival { kind: Kind::Data(EXCHANGE.channel("level3")), sequence: None, counted: order_of(message) };
+        let counted = order_of(message).into_iter().collect();
+        return Arrival { counted, ..Arrival::new(Kind::Data(EXCHANGE.channel("level3"))) };
     }
     let Ok(envelope) = serde_json::from_slice::<Envelope>(message) else { return read_odd(message) };
     let counted = counted(&envelope);
@@ -231,24 +268,32 @@ fn read(message: &[u8]) -> Arrival<'_> {
         "heartbeat" => Kind::Heartbeat,
         kind => Kind::Data(channel_by(kind)),
     };
-    Arrival { kind, sequence: None, counted }
+    Arrival { counted, ..Arrival::new(kind) }
 }
 
 /// What has something else in a field than was seen so far, as a null: its type counts, and of a refusal all the words.
 fn read_odd(message: &[u8]) -> Arrival<'_> {
-    let Ok(message) = serde_json::from_slice::<Map<String, Value>>(message) else { return Arrival::UNREADABLE };
+    let Ok(message) = serde_json::from_slice::<Map<String, Value>>(message) else { return Arrival::unreadable() };
     let text = |name: &str| message.get(name).and_then(Value::as_str).unwrap_or_default();
-    let kind = match text("type") {
+    Arrival::new(match text("type") {
         "error" => Kind::Refusal(words(text("message"), text("reason"))),
         "heartbeat" => Kind::Heartbeat,
         kind => Kind::Data(channel_by(kind)),
-    };
-    Arrival { kind, ..Arrival::UNREADABLE }
+    })
 }
 
 /// A book or a change of it, which may be megabytes and has no number.
 fn is_book(message: &[u8]) -> bool {
     message.starts_with(br#"{"type":"l2update""#) || message.starts_with(br#"{"type":"snapshot""#)
+}
+
+/// Its product stands second.
+fn book_of(message: &[u8]) -> Option<Counted<'_>> {
+    const NAME: &[u8] = br#""product_id":""#;
+    let head = &message[..message.len().min(128)];
+    let rest = &head[memchr::memmem::find(head, NAME)? + NAME.len()..];
+    let end = memchr::memchr(b'"', rest)?;
+    Some(Counted::of(std::str::from_utf8(&rest[..end]).ok()?))
 }
 
 /// The channel whose messages say that they are of this type. `ticker_batch` and `level2_batch` say what `ticker` and
@@ -265,18 +310,22 @@ fn channel_by(kind: &str) -> Option<&'static Channel> {
     EXCHANGE.channel(name)
 }
 
-/// The numbers that promise something: a ticker's skip, and those of a book are none.
-fn counted<'a>(envelope: &Envelope<'a>) -> Option<Counted<'a>> {
-    let Cow::Borrowed(product) = envelope.product_id else { return None };
+/// The numbers that promise something: a ticker's skip.
+fn counted<'a>(envelope: &Envelope<'a>) -> SmallVec<[Counted<'a>; 1]> {
+    let Cow::Borrowed(product) = envelope.product_id else { return SmallVec::new() };
+    if product.is_empty() {
+        return SmallVec::new();
+    }
     let (sequence, trade) = match &*envelope.kind {
         "heartbeat" => (&envelope.sequence, &envelope.last_trade_id),
         // The last before the subscribe: the first `match` is the next.
         "last_match" => (&Value::Null, &envelope.trade_id),
         "match" => (&envelope.sequence, &envelope.trade_id),
         "received" | "open" | "done" | "change" => (&envelope.sequence, &Value::Null),
-        _ => return None,
+        _ => (&Value::Null, &Value::Null),
     };
-    Some(Counted { product, sequence: sequence.as_u64(), trade: trade.as_u64() })
+    let trades = trade.as_u64().map(|trade| (trade, trade));
+    smallvec![Counted { product, sequence: sequence.as_u64(), trades }]
 }
 
 /// `["open","BTC-USD","37259", …]`: level3 says in a schema first what stands where.
@@ -286,7 +335,7 @@ fn order_of(message: &[u8]) -> Option<Counted<'_>> {
     let head = &message[1..message.len().min(LOOK)];
     let mut fields = head.split(|byte| *byte == b',').skip(1).map(|field| std::str::from_utf8(field).ok());
     let (product, sequence) = (fields.next()??.trim_matches('"'), fields.next()??.trim_matches('"'));
-    Some(Counted { product, sequence: Some(sequence.parse().ok()?), trade: None })
+    Some(Counted { sequence: Some(sequence.parse().ok()?), ..Counted::of(product) })
 }
 
 fn words(message: &str, reason: &str) -> String {

@@ -157,7 +157,7 @@ async fn what_is_promised_to_have_no_holes_has_none() {
     let mut last = std::collections::HashMap::new();
     for line in &written(&output).0[&1] {
         let arrival = (EXCHANGE.read)(line.as_bytes());
-        let Some(counted) = arrival.counted.filter(|_| arrival.kind != tickerd::venue::Kind::Heartbeat) else {
+        let Some(counted) = arrival.counted.first().filter(|_| arrival.kind != tickerd::venue::Kind::Heartbeat) else {
             continue;
         };
         let (product, sequence) = (counted.product.to_owned(), counted.sequence.expect("numbered"));

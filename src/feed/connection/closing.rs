@@ -72,6 +72,18 @@ impl Connection<'_> {
         ending
     }
 
+    /// The session gives it up.
+    pub(super) fn given_up(&self, cause: Cause) -> Ending {
+        let dead = self.session.dead().join(", ");
+        let detail = match cause {
+            Cause::NoData => format!("heartbeats come, and nothing of {dead}"),
+            Cause::NoSnapshot => format!("{dead} fell silent, and asked for anew brought no snapshot"),
+            Cause::Behind => format!("heartbeats count what {dead} does not bring"),
+            _ => String::new(),
+        };
+        Ending { detail, ..cause.into() }
+    }
+
     /// What an error of the socket means. What it could not hand over is owned up to.
     pub(super) async fn ended(&mut self, error: tungstenite::Error) -> Ending {
         let cause = reading::cause(&error);

@@ -1,13 +1,16 @@
 //! What a session wants told, as log lines for people and as events for the record.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use super::now;
 use crate::{
     desk::Desk,
     feed::{Context, outage::whole},
     record::{Event, Origin},
-    session::{IfRefused, Stance, Told},
+    session::{Found, Gap, IfRefused, Stance, Told},
     verdict::{self, Evidence},
 };
 
@@ -36,6 +39,43 @@ fn listed(omitted: &[(&'static str, String)]) -> String {
     }
 }
 
+/// What was said of a connection, so that it is said once.
+#[derive(Default)]
+pub(super) struct Said {
+    /// The words of the last refusal: while it is found out of what they are, they are said once.
+    refusal: Option<String>,
+    omitted: Vec<(&'static str, String)>,
+    reconnect: bool,
+    hole: Option<Instant>,
+}
+
+impl Said {
+    /// Whether this was said before, or the like of it just now.
+    pub fn again(&mut self, told: &Told, now: Instant) -> bool {
+        /// A venue that counts wrongly makes a gap of each message.
+        const HOLES: Duration = Duration::from_secs(60);
+        match told {
+            Told::Refused { product: None, message, .. } => {
+                self.refusal.replace(message.clone()).is_some_and(|last| last == *message)
+            }
+            Told::Subscribed { omitted, .. } => {
+                !omitted.is_empty() && std::mem::replace(&mut self.omitted, omitted.clone()) == *omitted
+            }
+            Told::Gap(Gap { found: Found::Reconnect | Found::Stopped, .. }) => {
+                std::mem::replace(&mut self.reconnect, true)
+            }
+            Told::Gap(_) => {
+                let again = self.hole.is_some_and(|last| now.duration_since(last) < HOLES);
+                if !again {
+                    self.hole = Some(now);
+                }
+                again
+            }
+            Told::Refused { .. } | Told::Accepted => false,
+        }
+    }
+}
+
 impl Teller<'_> {
     /// Says it in the log, lets the signing desk know, and makes the event that goes into the record, if it is one.
     pub fn tell(self, told: Told) -> Option<Event> {
@@ -58,13 +98,14 @@ impl Teller<'_> {
             }
             Told::Gap(gap) => {
                 self.origin.gap();
+                self.tell_of_gap(&gap);
                 Some(Event::Gap(gap))
             }
             Told::Subscribed { channels, omitted } => {
-                if !omitted.is_empty() {
+                if !omitted.is_empty() && !self.again {
                     tracing::warn!(
                         %feed, %conn, event = %"subscribed",
-                        "not recorded, since the venue does not trade it, or not under that name: {}",
+                        "not recorded, since the venue does not trade it, or not under that name, and asked for again each hour: {}",
                         listed(&omitted)
                     );
                 }
@@ -99,6 +140,38 @@ impl Teller<'_> {
                     }
                 }
                 Some(Event::Refused { channel, message, verdict })
+            }
+        }
+    }
+
+    /// One line for the holes of a minute, one for what was missed between two connections: the records have each.
+    fn tell_of_gap(self, gap: &Gap) {
+        let (feed, conn, event) = (&self.origin.feed, self.origin, "gap");
+        let (channels, products) = (gap.channels.join(","), gap.products.join(","));
+        let Gap { expected, got, missed, .. } = *gap;
+        match gap.found {
+            _ if self.again => {
+                tracing::debug!(%feed, %conn, %event, channels, products, expected, got, missed);
+            }
+            Found::Reconnect | Found::Stopped => tracing::info!(
+                %feed, %conn, %event,
+                "what the venue sent between two connections is missing: each channel and product has its gap record"
+            ),
+            Found::Hole => {
+                let counted_by = gap.counted_by.unwrap_or("number");
+                tracing::warn!(
+                    %feed, %conn, %event, expected, got, missed,
+                    "the venue left messages out: {counted_by} {} was to come, and {} came",
+                    expected.unwrap_or_default(), got.unwrap_or_default()
+                );
+            }
+            Found::Back => {
+                let counted_by = gap.counted_by.unwrap_or("number");
+                tracing::warn!(
+                    %feed, %conn, %event, expected, got,
+                    "the venue's count steps back: {counted_by} {} was to come, and {} came",
+                    expected.unwrap_or_default(), got.unwrap_or_default()
+                );
             }
         }
     }

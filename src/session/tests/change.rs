@@ -153,7 +153,7 @@ fn a_new_product_that_is_refused_costs_no_other() {
     assert_eq!(script.changes(), ["+level2 B-USD*"]);
     script.refuses("too many L2 streams requested in a single session");
     assert!(!script.does().iter().any(|action| matches!(action, Action::End(_))));
-    assert_eq!(script.session.missing(), Vec::<&str>::new(), "the channel is there");
+    assert_eq!(script.session.missing(script.now), Vec::<&str>::new(), "the channel is there");
 }
 
 /// A venue in a few lines: it does what it is told, and tells the whole set.
@@ -209,7 +209,7 @@ proptest! {
         let (last, _) = lists.last().expect("at least one");
         while books.answer(&mut script) {}
         prop_assert!(script.session.is_settled());
-        prop_assert_eq!(script.session.missing(), Vec::<&str>::new());
+        prop_assert_eq!(script.session.missing(script.now), Vec::<&str>::new());
         prop_assert!(script.session.subscriptions.iter().all(|subscription| subscription.omitted.is_empty()));
         for channel in CHANNELS {
             let wanted: BTreeSet<_> = last.iter().map(ToString::to_string).collect();

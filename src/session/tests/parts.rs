@@ -112,6 +112,15 @@ impl Play {
             self.script
                 .says(r#"{"type":"heartbeat","sequence":1,"last_trade_id":1,"product_id":"P0-USD"}"#)
                 .wait(1_000);
+            for (channel, product) in &self.taken {
+                let kind = match *channel {
+                    "ticker" => "ticker",
+                    "matches" => "last_match",
+                    "level2" | "level2_batch" => "snapshot",
+                    _ => continue,
+                };
+                self.script.says(&format!(r#"{{"type":"{kind}","product_id":"{product}"}}"#));
+            }
         }
     }
 
@@ -245,7 +254,7 @@ fn a_key_without_a_right_to_one_channel_keeps_no_other_back() {
     play.dislikes = Some(("rfq_matches", "Sorry, you could not be authenticated: Unauthorized"));
     play.goes_on(10);
     assert_eq!(play.channels(), BTreeSet::from(["heartbeat", "ticker", "full", "user"]));
-    assert_eq!(play.script.session.missing(), ["rfq_matches"]);
+    assert_eq!(play.script.session.missing(play.script.now), ["rfq_matches"]);
     assert!(!play.script.session.stance().is_refused(), "the key is good");
 }
 
@@ -255,7 +264,7 @@ fn a_channel_that_the_venue_no_longer_has_is_found() {
     play.dislikes = Some(("auctionfeed", "auctionfeed is not a valid channel"));
     play.goes_on(20);
     assert_eq!(play.channels(), BTreeSet::from(["heartbeat", "ticker", "matches", "level2_batch"]));
-    assert_eq!(play.script.session.missing(), ["auctionfeed"]);
+    assert_eq!(play.script.session.missing(play.script.now), ["auctionfeed"]);
 }
 
 /// In maintenance a venue refuses everything, and taking it to pieces finds nothing out.
@@ -282,12 +291,12 @@ fn a_channel_that_the_ack_does_not_name_is_missing() {
     let told = told(script.says(&list.to_string()).does());
     let subscribed = Told::Subscribed { channels: vec!["heartbeat", "ticker"], omitted: Vec::new() };
     assert_eq!(told, [subscribed]);
-    assert_eq!(script.session.missing(), ["status"]);
+    assert_eq!(script.session.missing(script.now), ["status"]);
     let whole = serde_json::json!({"type": "subscriptions", "channels": [
         {"name": "heartbeat", "product_ids": ["P0-USD"]}, {"name": "ticker", "product_ids": ["P0-USD"]}, {"name": "status"},
     ]});
     let told = self::told(script.says(&whole.to_string()).does());
-    assert_eq!((told.len(), script.session.missing().len()), (1, 0), "and may be named later");
+    assert_eq!((told.len(), script.session.missing(script.now).len()), (1, 0), "and may be named later");
 }
 
 /// A server in Go closes with 1009 and not a word when a message is over its limit.
@@ -304,7 +313,7 @@ fn a_complaint_explains_an_end_that_comes_soon() {
     let mut script = Script::at(&EXCHANGE, &["ticker"], &products(1), Stance::new(false), IfRefused::Public);
     script.says(r#"{"type":"error","message":"ErrSlowConsume"}"#);
     assert_eq!(script.session.complaint(script.now), Some("ErrSlowConsume"));
-    let later = script.now + COMPLAINT_HOLDS;
+    let later = script.now + standing::COMPLAINT_HOLDS;
     assert_eq!(script.session.complaint(later), None);
 }
 

@@ -71,8 +71,8 @@ impl Eyes for Products {
             }
             _ => {}
         }
-        let Some(Counted { product, trade, .. }) = arrival.counted else { return };
-        match (&arrival.kind, trade) {
+        let Some(&Counted { product, trades, .. }) = arrival.counted.first() else { return };
+        match (&arrival.kind, trades.map(|(trade, _)| trade)) {
             (Kind::Heartbeat, trade) => {
                 self.beats.entry(product.to_owned()).or_default().push(at);
                 // It was reported to be stuck at 0 (coinbasepro-python#356, go-coinbasepro#89).

@@ -1,0 +1,69 @@
+//! A number that goes up by one with each message.
+
+/// Which number comes next.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Count {
+    next: u64,
+    /// What was to come before the count stepped back: of two messages that changed places the third goes on from there.
+    before: Option<u64>,
+}
+
+/// What a number says of those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// None is missing.
+    On,
+    /// The one that was to come, and those behind it, are.
+    Hole(u64),
+    /// It is less than the one that was to come.
+    Back(u64),
+}
+
+impl Count {
+    /// The first number will be this.
+    pub(super) fn from(next: u64) -> Self {
+        Self { next, before: None }
+    }
+
+    /// The number that is to come.
+    pub(super) fn next(self) -> u64 {
+        self.next
+    }
+
+    /// The numbers from `lowest` to `highest` came, in one message.
+    pub(super) fn step(&mut self, lowest: u64, highest: u64) -> Step {
+        let due = self.next;
+        let before = self.before.take();
+        self.next = highest.saturating_add(1);
+        if lowest == due || before == Some(lowest) {
+            Step::On
+        } else if lowest > due {
+            Step::Hole(due)
+        } else {
+            self.before = Some(due);
+            Step::Back(due)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn steps(numbers: &[u64]) -> Vec<Step> {
+        let mut count = Count::from(5);
+        numbers.iter().map(|number| count.step(*number, *number)).collect()
+    }
+
+    #[test]
+    fn holes_and_steps_back_are_told_once() {
+        use Step::{Back, Hole, On};
+        assert_eq!(steps(&[5, 6, 7]), [On, On, On]);
+        assert_eq!(steps(&[5, 9, 10]), [On, Hole(6), On]);
+        // Two that changed places: one hole, one step back, and then it goes on.
+        assert_eq!(steps(&[5, 7, 6, 8, 9]), [On, Hole(6), Back(8), On, On]);
+        // SockTrader#49: the venue began anew.
+        assert_eq!(steps(&[5, 6, 0, 1, 2]), [On, On, Back(7), On, On]);
+        assert_eq!(steps(&[5, 5, 6]), [On, Back(6), On], "the same twice");
+    }
+}
