@@ -6,7 +6,10 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
+
+use tickerd::venue::{Cadence, Follows, advanced_trade::MARKET, exchange::EXCHANGE};
 
 /// These do no I/O and know no time: both are their arguments.
 const PURE: &[&str] = &["auth", "venue", "session", "account", "record", "backoff", "verdict"];
@@ -170,6 +173,34 @@ fn the_two_commands_of_the_readme_are_what_ci_runs() {
             if !stands_in(text) {
                 findings.push(format!("{name}: does not have a line that begins with `{command}`"));
             }
+        }
+    }
+    settle(findings);
+}
+
+/// What people are told of a silent channel is what the daemon does about it.
+#[test]
+fn the_table_of_silences_is_that_of_the_code() {
+    let page = read("docs/LIVENESS.md");
+    let minutes = |at: Duration| {
+        if at.as_secs() < 120 { format!("{} s", at.as_secs()) } else { format!("{} min", at.as_secs() / 60) }
+    };
+    let mut findings = Vec::new();
+    for (venue, title) in [(&MARKET, "### Coinbase Advanced Trade"), (&EXCHANGE, "### Coinbase Exchange")] {
+        let table = page.split_once(title).map_or("", |(_, rest)| rest.split("\n#").next().unwrap_or_default());
+        let rows: Vec<_> = table.lines().filter(|line| line.starts_with("| `")).collect();
+        for channel in venue.channels {
+            let Cadence { begins, probe, follows } = channel.cadence;
+            let follows = follows.map_or("", |follows| if follows == Follows::Trades { "trades" } else { "orders" });
+            let (first, probe) = (if begins { "15 s" } else { "" }, probe.map_or_else(String::new, minutes));
+            let cells = [format!("`{}`", channel.name), first.to_owned(), probe, follows.to_owned()];
+            let is_it = |row: &&&str| row.split('|').skip(1).map(str::trim).take(4).eq(cells.iter());
+            if !rows.iter().any(|row| is_it(&row)) {
+                findings.push(format!("docs/LIVENESS.md: {title}: there is no row {}", cells.join(" | ")));
+            }
+        }
+        if rows.len() != venue.channels.len() {
+            findings.push(format!("docs/LIVENESS.md: {title}: {} rows, {} channels", rows.len(), venue.channels.len()));
         }
     }
     settle(findings);
