@@ -1,0 +1,212 @@
+//! Holds the output against what the exchange published: each message is in it, once, or a record owns up to it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde_json::Value;
+use tickerd::venue::{Kind, Venue};
+
+use super::stage::Seen;
+
+/// The output of a play, read back.
+#[derive(Default)]
+pub struct Output {
+    /// Each connection's messages, by its count.
+    pub messages: BTreeMap<u64, Vec<String>>,
+    pub events: Vec<Told>,
+    /// Trades that REST brought: product and id.
+    pub recovered: Vec<(String, u64)>,
+}
+
+/// One event.
+pub struct Told {
+    pub conn: u64,
+    pub name: String,
+    pub data: Value,
+    pub recv: String,
+    /// The `n` of the next message, as the event's place says it.
+    pub n: u64,
+}
+
+impl Output {
+    pub fn read(output: &[u8]) -> Self {
+        let mut read = Self::default();
+        for line in std::str::from_utf8(output).expect("UTF-8").lines() {
+            let record: Value = serde_json::from_str(line).expect("a line is JSON");
+            let conn = record["conn"].as_str().and_then(|conn| conn.split_once('/')).expect("conn").1;
+            let conn: u64 = conn.parse().expect("a count");
+            if let Some(name) = record["event"].as_str() {
+                read.events.push(Told {
+                    conn,
+                    name: name.to_owned(),
+                    data: record["data"].clone(),
+                    recv: record["recv"].as_str().expect("a time").to_owned(),
+                    n: record["n"].as_u64().expect("a number"),
+                });
+            } else if record["recovered"] == true {
+                let (product, id) = (&record["msg"]["product_id"], &record["msg"]["trade_id"]);
+                let id = id.as_str().and_then(|id| id.parse().ok()).expect("an id");
+                read.recovered.push((product.as_str().expect("a product").to_owned(), id));
+            } else {
+                let at = line.find(",\"msg\":").expect("a message") + 7;
+                read.messages.entry(conn).or_default().push(line[at..line.len() - 1].to_owned());
+            }
+        }
+        read
+    }
+
+    /// The events of one name.
+    pub fn told<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Told> {
+        self.events.iter().filter(move |told| told.name == name)
+    }
+
+    /// Their names, in order.
+    pub fn names(&self) -> Vec<&str> {
+        self.events.iter().map(|told| told.name.as_str()).collect()
+    }
+}
+
+impl Told {
+    fn is_of(&self, channel: &str, product: &str) -> bool {
+        let has = |list: &Value, what: &str| list.as_array().is_some_and(|all| all.iter().any(|one| one == what));
+        has(&self.data["channels"], channel) && (product.is_empty() || has(&self.data["products"], product))
+    }
+
+    fn number(&self, key: &str) -> Option<u64> {
+        self.data[key].as_u64()
+    }
+
+    /// Whether it owns up to this number.
+    fn spans(&self, number: u64) -> bool {
+        let (expected, got) = (self.number("expected"), self.number("got"));
+        expected.zip(got).is_some_and(|(expected, got)| (expected..got).contains(&number))
+    }
+}
+
+/// What was published and is not in the output lies inside a gap or a dropped record; and nothing is in it twice.
+/// Returns how many messages were missing and owned up to.
+pub fn assert_owned_up(venue: &'static Venue, seen: &Seen, output: &Output) -> usize {
+    let mut owned = 0;
+    let trades = trades(venue, output);
+    for (index, (conn, _)) in seen.delivered().iter().enumerate() {
+        let count = index as u64 + 1;
+        let mut written: HashMap<&str, i64> = HashMap::new();
+        for text in output.messages.get(&count).map_or(&[][..], Vec::as_slice) {
+            *written.entry(text).or_default() += 1;
+        }
+        let (sent, lost) = (seen.sent.get(conn), seen.lost.get(conn));
+        let sent = sent.into_iter().flatten().map(|message| (message, false));
+        let lost = lost.into_iter().flatten().map(|message| (message, true));
+        let mut unread = 0;
+        for (message, is_lost) in sent.chain(lost) {
+            let Ok(text) = std::str::from_utf8(message) else { continue };
+            if let Some(left) = written.get_mut(text).filter(|left| **left > 0 && !is_lost) {
+                *left -= 1;
+                continue;
+            }
+            if !text.starts_with('{') {
+                continue;
+            }
+            let of_conn = || output.events.iter().filter(|told| told.conn == count);
+            let arrival = (venue.read)(text.as_bytes());
+            let by_count = arrival.sequence.is_some_and(|sequence| {
+                of_conn().any(|told| {
+                    told.name == "gap" && told.data["counted_by"] == "sequence_num" && told.spans(sequence)
+                })
+            });
+            if by_count {
+                owned += 1;
+                continue;
+            }
+            // Behind the last that was read: the end of the connection owns up to acks and heartbeats, a gap to each
+            // channel and product that had begun.
+            unread += 1;
+            if let Kind::Data(Some(channel)) = arrival.kind {
+                for counted in &arrival.counted {
+                    let began = has_begun(venue, output, count, channel.name, counted.product);
+                    let later = output.told("gap").any(|told| {
+                        told.is_of(channel.name, counted.product)
+                            && (told.conn > count || told.data["found"] == "stopped")
+                    });
+                    let ids = counted.trades.map_or(0..1, |(lowest, highest)| lowest..highest + 1);
+                    let known = trades.get(counted.product);
+                    let all_there = counted.trades.is_some()
+                        && known.is_some_and(|known| ids.clone().all(|id| known.contains(&id)));
+                    assert!(!began || later || all_there, "connection {count}: {text} is missing and nothing says so");
+                }
+            }
+            owned += 1;
+        }
+        let dropped: u64 = of_slow(output, count);
+        let delivered_or_lost = i64::try_from(unread).expect("few");
+        assert!(
+            delivered_or_lost >= i64::try_from(dropped).expect("few"),
+            "connection {count}: more is said to be dropped than is missing"
+        );
+        assert!(written.values().all(|left| *left == 0 || venue.name.is_empty()) || has_odd(&written), "twice");
+    }
+    assert_trades_owned_up(&trades, output);
+    owned
+}
+
+/// What is in the output and was not sent as it is: what is no JSON.
+fn has_odd(written: &HashMap<&str, i64>) -> bool {
+    written.iter().filter(|(_, left)| **left != 0).all(|(text, _)| text.starts_with("{\"tickerd\":\"not-json\""))
+}
+
+fn of_slow(output: &Output, conn: u64) -> u64 {
+    let slow = output.told("dropped").filter(|told| told.conn == conn && told.data["why"] == "slow");
+    slow.filter_map(|told| told.number("count")).sum()
+}
+
+/// Whether the output has named the channel with the product up to the end of this connection, in an ack or in data.
+fn has_begun(venue: &'static Venue, output: &Output, conn: u64, channel: &str, product: &str) -> bool {
+    output.messages.range(..=conn).flat_map(|(_, texts)| texts).any(|text| {
+        let arrival = (venue.read)(text.as_bytes());
+        match arrival.kind {
+            Kind::Ack(list) => list.iter().any(|(name, ids)| name == channel && ids.iter().any(|id| id == product)),
+            Kind::Data(Some(data)) => {
+                data.name == channel && arrival.counted.iter().any(|counted| counted.product == product)
+            }
+            _ => false,
+        }
+    })
+}
+
+/// The ids of each product's trades that are in the output.
+fn trades(venue: &'static Venue, output: &Output) -> BTreeMap<String, BTreeSet<u64>> {
+    let mut trades = BTreeMap::<String, BTreeSet<u64>>::new();
+    for text in output.messages.values().flatten().filter(|text| text.contains("trade_id")) {
+        for trade in trade_ids(venue, text) {
+            trades.entry(trade.0).or_default().insert(trade.1);
+        }
+    }
+    for (product, id) in &output.recovered {
+        trades.entry(product.clone()).or_default().insert(*id);
+    }
+    trades
+}
+
+fn trade_ids(venue: &'static Venue, text: &str) -> Vec<(String, u64)> {
+    let counted = (venue.read)(text.as_bytes()).counted;
+    let of = |product: &str, (lowest, highest): (u64, u64)| {
+        (lowest..=highest).map(|id| (product.to_owned(), id)).collect::<Vec<_>>()
+    };
+    counted.iter().filter_map(|counted| Some(of(counted.product, counted.trades?))).flatten().collect()
+}
+
+/// Trades are numbered one by one, so each that is missing between two that are there was published.
+fn assert_trades_owned_up(trades: &BTreeMap<String, BTreeSet<u64>>, output: &Output) {
+    if output.told("dropped").next().is_some() {
+        // What a slow reader cost may be trades; it is owned up to by count.
+        return;
+    }
+    for (product, ids) in trades {
+        let (Some(first), Some(last)) = (ids.first(), ids.last()) else { continue };
+        for id in (*first..*last).filter(|id| !ids.contains(id)) {
+            let owned = output.told("gap").any(|told| {
+                told.data["counted_by"] == "trade_id" && told.is_of("market_trades", product) && told.spans(id)
+            });
+            assert!(owned, "trade {id} of {product} is missing and nothing says so");
+        }
+    }
+}
