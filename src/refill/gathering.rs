@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::Wanted;
 use crate::{
     backoff::Backoff,
+    net::DialError,
     random::Random,
     record::Line,
     rest::{Client, RestError},
@@ -157,7 +158,7 @@ fn take(page: Vec<Trade>, wanted: &Wanted, found: &mut Found) {
 fn heals(error: &RestError) -> bool {
     match error {
         RestError::Status { status, .. } => status.is_server_error() || matches!(status.as_u16(), 408 | 429),
-        RestError::TooLarge(_) | RestError::Plain(_) => false,
+        RestError::TooLarge(_) | RestError::Plain(_) | RestError::Dial(DialError::Url(_)) => false,
         RestError::Dial(_) | RestError::Late(..) | RestError::Broken(..) | RestError::Unreadable(..) => true,
     }
 }

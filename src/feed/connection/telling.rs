@@ -1,13 +1,14 @@
 //! What a session wants told, as log lines for people and as events for the record.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::now;
 use crate::{
     desk::Desk,
     feed::{Context, outage::whole},
     record::{Event, Origin},
-    session::{IfRefused, Stance, Told},
+    refill::Wanted,
+    session::{Gap, IfRefused, MendedBy, Stance, Told},
     verdict::{self, Evidence},
 };
 
@@ -15,7 +16,7 @@ use crate::{
 #[derive(Clone, Copy)]
 pub(super) struct Teller<'a> {
     pub context: &'a Context,
-    pub origin: &'a Origin,
+    pub origin: &'a Arc<Origin>,
     pub stance: &'a Stance,
     /// The venue's words are those that it said last.
     pub again: bool,
@@ -101,6 +102,22 @@ impl Teller<'_> {
                 Some(Event::Refused { channel, message, verdict })
             }
         }
+    }
+
+    /// What can be asked for by REST to fill this gap.
+    pub fn wanted(self, event: &Event) -> Option<Wanted> {
+        let Event::Gap(gap) = event else { return None };
+        let Gap { mended_by: MendedBy::Rest, expected, got, from, until, .. } = *gap else { return None };
+        Some(Wanted {
+            origin: self.origin.clone(),
+            channel: gap.channels.first()?,
+            product: gap.products.first()?.clone(),
+            expected: expected?,
+            got: got?,
+            from: from?,
+            until: until?,
+            recorder: self.context.recorder.clone(),
+        })
     }
 
     /// One line that settles it, for an operator must act; more of the same are no news until more is known.
