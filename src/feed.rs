@@ -28,6 +28,7 @@ use crate::{
     pace::Pace,
     random::Random,
     record::Origin,
+    refill::Refiller,
     shutdown::Stopping,
     status::{Board, Place, State},
 };
@@ -52,6 +53,8 @@ pub struct Context {
     pub random: Random,
     /// This run, over all feeds.
     pub run: Arc<Run>,
+    /// Who is told of missed trades; none where they can not be asked for, or not be marked as recovered.
+    pub refill: Option<Refiller>,
     /// When to stop.
     pub stopping: Stopping,
 }

@@ -36,6 +36,7 @@ pub mod net;
 pub mod desk;
 pub mod rest;
 pub mod inquiry;
+pub mod refill;
 
 // ...a connection, a feed, the daemon...
 pub mod feed;

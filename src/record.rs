@@ -75,7 +75,7 @@ pub struct Record {
     pub recv: SystemTime,
     /// On which connection.
     pub origin: Arc<Origin>,
-    /// A message's number on its connection, from 0; an event's is that of the next message.
+    /// A message's number on its connection, from 0; an event's, and that of what was recovered, is the next message's.
     pub n: u64,
     /// What it is.
     pub body: Body,
@@ -86,6 +86,8 @@ pub struct Record {
 pub enum Body {
     /// What the venue sent.
     Message(Line),
+    /// What the venue had sent, asked for by REST since it did not come: no message of the connection, and counted as none.
+    Recovered(Line),
     /// What happened.
     Event(Box<Event>),
 }
@@ -105,7 +107,7 @@ impl Record {
         const OVERHEAD: u64 = 128;
         OVERHEAD
             + match &self.body {
-                Body::Message(line) => line.as_bytes().len() as u64,
+                Body::Message(line) | Body::Recovered(line) => line.as_bytes().len() as u64,
                 Body::Event(_) => 512,
             }
     }
@@ -122,6 +124,9 @@ impl Pen {
     pub fn head(&mut self, record: &Record, out: &mut Vec<u8>) {
         if self.form == Form::Envelope {
             self.columns(record, out);
+            if matches!(record.body, Body::Recovered(_)) {
+                out.extend_from_slice(b",\"recovered\":true");
+            }
             out.extend_from_slice(b",\"msg\":");
         }
     }
@@ -223,7 +228,7 @@ mod tests {
     fn written(form: Form, record: &Record) -> String {
         let (mut pen, mut out) = (Pen::new(form), Vec::new());
         match &record.body {
-            Body::Message(line) => {
+            Body::Message(line) | Body::Recovered(line) => {
                 pen.head(record, &mut out);
                 out.extend_from_slice(line.as_bytes());
                 pen.tail(&mut out);
@@ -244,6 +249,17 @@ mod tests {
             format!(
                 "{{\"v\":1,\"recv\":\"2026-11-24T17:31:02.123456789Z\",\"feed\":\"tickers\",\"conn\":\"00003f2a/1\",\"n\":17,\"msg\":{message}}}\n"
             )
+        );
+    }
+
+    /// What was asked for afterwards is never mixed unmarked with what the socket brought; its bytes are the venue's as well.
+    #[test]
+    fn what_was_recovered_says_so_before_the_message() {
+        let record = record(Body::Recovered(Line::from_text("{\n\"trade_id\":\"7\",\"price\":1.10}".into())));
+        assert_eq!(
+            written(Form::Envelope, &record),
+            "{\"v\":1,\"recv\":\"2026-11-24T17:31:02.123456789Z\",\"feed\":\"tickers\",\"conn\":\"00003f2a/1\",\"n\":17,\
+             \"recovered\":true,\"msg\":{ \"trade_id\":\"7\",\"price\":1.10}}\n"
         );
     }
 

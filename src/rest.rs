@@ -1,5 +1,5 @@
-//! Asks a venue over REST: its time, what a key may do, what it trades. A handful of requests an hour, so each has a
-//! stream of its own, opened as a WebSocket's is.
+//! Asks a venue over REST: its time, what a key may do, what it trades, what was traded. A handful of requests an hour, and
+//! two a second while gaps are filled, so each has a stream of its own, opened as a WebSocket's is.
 
 mod failure;
 
@@ -30,7 +30,7 @@ use crate::{
     net::{Dial, DialError, Opened, retry_after},
     pace::Pace,
     random::Random,
-    venue::{Listed, Offset, Permissions, Proof, Request, Rest},
+    venue::{Listed, Offset, Permissions, Proof, Request, Rest, Trade},
 };
 
 /// Over a whole call, its second try and its further pages included. Name, TCP and TLS may take 23 s, and a megabyte over a
@@ -139,6 +139,25 @@ impl Client {
         };
         let late = |_| Err(RestError::Late(format!("{base}{path}"), WITHIN));
         timeout(WITHIN, paging).await.unwrap_or_else(late)
+    }
+
+    /// The newest trades of a product between two times, in seconds since 1970 by the venue's clock; as many as it tells at once,
+    /// and none where it tells them to nobody.
+    ///
+    /// # Errors
+    /// When there is no answer, or another.
+    pub async fn trades(
+        &self,
+        rest: &Rest,
+        base: &str,
+        product: &str,
+        start: u64,
+        end: u64,
+    ) -> Result<Vec<Trade>, RestError> {
+        let Some(trades) = &rest.trades else { return Ok(Vec::new()) };
+        let call = Call { rest, base, desk: None, left: LARGEST };
+        let answer = self.ask(&call, &(trades.target)(product, start, end)).await?;
+        (trades.read)(&answer.body).ok_or_else(|| answer.unreadable())
     }
 
     /// Asks, and where a signature is not believed once more with a new one: the venue's edge was seen to refuse half of

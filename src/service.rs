@@ -30,6 +30,8 @@ use crate::{
     output::{self, Finished, Orders, Pulse, Queue, Recorder, Routes, WriteError, Writer},
     pace::Pace,
     random::Random,
+    record::Form,
+    refill::Refiller,
     rest::Client,
     session::IfRefused,
     shutdown::Stop,
@@ -133,6 +135,7 @@ impl Service {
         let mut by_name: HashMap<String, Arc<Desk>> = HashMap::new();
         let mut desks = Vec::new();
         let (mut feeds, mut inquiries) = (JoinSet::new(), Vec::<Inquiry>::new());
+        let (mut refillers, mut refillings) = (HashMap::new(), Vec::new());
         for (feed, &(messages, events)) in config.feeds.iter().zip(routes) {
             let desk = feed.credentials.as_ref().map(|credentials| {
                 let desk = || Arc::new(Desk::new(credentials.clone()));
@@ -145,6 +148,15 @@ impl Service {
                 Inquiry::new(client, feed.venue.rest, &feed.rest, clock.clone(), random.clone(), board.clone())
             };
             let inquiry = inquiry_at(&feed.rest, &mut inquiries, new);
+            let refill = wants_refill(feed, config.output.record).then(|| {
+                refillers.entry(feed.rest.clone()).or_insert_with(|| {
+                    let client = Client::new(dial.clone(), clock.clone(), random.clone());
+                    let made = Refiller::new(client, feed.venue.rest, &feed.rest, clock.clone(), random.clone());
+                    let (refiller, refilling) = made.unzip();
+                    refillings.extend(refilling);
+                    refiller
+                })
+            });
             let aside = run.aside(&feed.name);
             let list = inquiry.add(aside, recorder.clone(), desk.as_ref(), !feed.products.is_fixed());
             let context = Arc::new(Context {
@@ -157,12 +169,16 @@ impl Service {
                 clock: clock.clone(),
                 random: random.clone(),
                 run: run.clone(),
+                refill: refill.cloned().flatten(),
                 stopping: stopping.clone(),
             });
             feeds.spawn(feed::keep_alive(context, &board, list));
         }
         for inquiry in inquiries {
             feeds.spawn(inquiry.keep(stopping.clone()));
+        }
+        for refilling in refillings {
+            feeds.spawn(refilling.keep(stopping.clone()));
         }
         Self {
             config,
@@ -354,6 +370,13 @@ impl Service {
         let totals = self.run.account.totals();
         totals.received.saturating_sub(totals.written + totals.dropped)
     }
+}
+
+/// Whether missed trades of a feed can be asked for, and be told apart from what the socket brought: raw lines have no room for
+/// a mark.
+fn wants_refill(feed: &config::Feed, form: Form) -> bool {
+    let told = feed.venue.rest.trades.as_ref().map(|trades| trades.channel);
+    form == Form::Envelope && feed.channels.iter().any(|channel| Some(channel.name) == told)
 }
 
 /// The inquiry at a REST address: one for all feeds that have it.

@@ -21,7 +21,7 @@ pub use hmac::{Encoding, Hmac};
 pub use product::{Misspelt, Product};
 pub use reason::Reason;
 pub use request::{Proof, Request, Respelt};
-pub use rest::{Listed, Offset, Page, Permissions, Rest};
+pub use rest::{Listed, Offset, Page, Permissions, Rest, Trade, Trades};
 pub use selection::{Selection, Unselectable};
 pub use subscribe::{Message, Subscribe};
 pub use unfit::Unfit;

@@ -362,8 +362,12 @@ impl<'a> Connection<'a> {
         let recv = self.context.clock.now();
         let again = self.said.again(&told, now());
         let teller = Teller { context: self.context, origin: &self.origin, stance: self.session.stance(), again };
-        if let Some(event) = teller.tell(told) {
-            self.record(recv, event).await;
+        let Some(event) = teller.tell(told) else { return };
+        let wanted = teller.wanted(&event);
+        self.record(recv, event).await;
+        // Behind the gap's own line, whatever becomes of it.
+        if let (Some(refill), Some(wanted)) = (&self.context.refill, wanted) {
+            refill.wants(wanted);
         }
     }
 

@@ -54,9 +54,21 @@ impl Recorder {
         stalling: impl FnOnce(),
     ) -> Result<Duration, Closed> {
         let Some(target) = self.events else { return Ok(Duration::ZERO) };
-        let n = origin.account.totals().received;
-        let record = Record { recv, origin: origin.clone(), n, body: Body::Event(Box::new(event)) };
-        self.put(target, record, stalling).await
+        self.put(target, aside(origin, recv, Body::Event(Box::new(event))), stalling).await
+    }
+
+    /// Queues an event if there is room, and waits for none: whether it is queued, or belongs to the log alone.
+    pub fn event_at_once(&self, origin: &Arc<Origin>, recv: SystemTime, event: Event) -> bool {
+        let Some(target) = self.events else { return true };
+        matches!(self.queue.offer(target, aside(origin, recv, Body::Event(Box::new(event)))), Ok(None))
+    }
+
+    /// Queues what did not come over the connection and was asked for by REST, among the messages; otherwise as an event.
+    ///
+    /// # Errors
+    /// When the output is gone.
+    pub async fn recovered(&self, origin: &Arc<Origin>, recv: SystemTime, line: Line) -> Result<(), Closed> {
+        self.put(self.messages, aside(origin, recv, Body::Recovered(line)), || ()).await.map(drop)
     }
 
     async fn put(&self, target: usize, record: Record, stalling: impl FnOnce()) -> Result<Duration, Closed> {
@@ -66,4 +78,9 @@ impl Recorder {
         self.queue.push(target, record).await?;
         Ok(begun.elapsed())
     }
+}
+
+/// What is no message of the connection, with the number of the next one.
+fn aside(origin: &Arc<Origin>, recv: SystemTime, body: Body) -> Record {
+    Record { recv, origin: origin.clone(), n: origin.account.totals().received, body }
 }

@@ -181,12 +181,12 @@ impl Writer {
         *dirty = true;
         match &record.body {
             Body::Event(event) => self.pen.event(&record, event, together),
-            Body::Message(line) if line.as_bytes().len() <= LONG => {
+            Body::Message(line) | Body::Recovered(line) if line.as_bytes().len() <= LONG => {
                 self.pen.head(&record, together);
                 together.extend_from_slice(line.as_bytes());
                 self.pen.tail(together);
             }
-            Body::Message(line) => {
+            Body::Message(line) | Body::Recovered(line) => {
                 self.pen.head(&record, together);
                 write_all(target, together, &self.pulse)?;
                 write_all_of(target, line.as_bytes(), &self.pulse)?;

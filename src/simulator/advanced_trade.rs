@@ -71,20 +71,21 @@ impl Counterpart for AdvancedTrade {
             (rest.signed_products, Resource::SignedProducts),
             (proof, Resource::Accounts),
         ];
-        all.iter().find(|(known, _)| *known == path).map(|(_, resource)| *resource)
+        let known = all.iter().find(|(known, _)| *known == path).map(|(_, resource)| *resource);
+        known.or_else(|| api::of_trades(path).map(|_| Resource::Trades))
     }
 
     fn calling<'a>(&self, call: &'a Call) -> Box<dyn Signed + 'a> {
         Box::new(Calling(call))
     }
 
-    fn tell(&self, resource: Resource, facts: &Facts<'_>) -> Value {
+    fn tell(&self, resource: Resource, facts: &Facts<'_>) -> Result<Value, Refusal> {
         api::tell(resource, facts)
     }
 
     fn refuse_call(&self, refusal: &Refusal) -> Answer {
         match refusal {
-            Refusal::NoSuchResource => (StatusCode::NOT_FOUND, Err("Not Found")),
+            Refusal::NoSuchResource | Refusal::UnknownProduct(_) => (StatusCode::NOT_FOUND, Err("Not Found")),
             Refusal::NotAGet => (StatusCode::METHOD_NOT_ALLOWED, Err("Method Not Allowed")),
             Refusal::MayNotView => (StatusCode::FORBIDDEN, Ok(api::denied())),
             _ => (StatusCode::UNAUTHORIZED, Err("Unauthorized")),

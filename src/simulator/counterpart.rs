@@ -15,7 +15,7 @@ use super::{
     refusal::Refusal,
     rest::{Answer, Call, Resource},
 };
-use crate::venue::{Channel, Listed, Permissions, Venue, advanced_trade};
+use crate::venue::{self, Channel, Listed, Permissions, Venue, advanced_trade};
 
 /// Every venue that can be played.
 const ALL: &[&dyn Counterpart] =
@@ -57,7 +57,10 @@ pub trait Counterpart: Sync {
     fn calling<'a>(&self, call: &'a Call) -> Box<dyn Signed + 'a>;
 
     /// What a resource has to tell.
-    fn tell(&self, resource: Resource, facts: &Facts<'_>) -> Value;
+    ///
+    /// # Errors
+    /// When it is asked for what is not there.
+    fn tell(&self, resource: Resource, facts: &Facts<'_>) -> Result<Value, Refusal>;
 
     /// What a client is told by REST that is refused.
     fn refuse_call(&self, refusal: &Refusal) -> Answer;
@@ -129,6 +132,12 @@ pub struct Facts<'a> {
     pub permissions: Permissions,
     /// What is traded, and what no longer is.
     pub listed: &'a [Listed],
+    /// What is asked.
+    pub request: &'a venue::Request,
+    /// What is traded, with its past.
+    pub market: &'a Market,
+    /// The market's time is the venue's; at another pace a client can not know it.
+    pub real_pace: bool,
 }
 
 /// The other side of `venue`.
@@ -160,7 +169,6 @@ impl Request {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::venue;
 
     #[test]
     fn each_venue_can_be_played() {

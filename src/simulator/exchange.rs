@@ -74,7 +74,7 @@ impl Counterpart for Exchange {
         Box::new(Calling(call))
     }
 
-    fn tell(&self, resource: Resource, facts: &Facts<'_>) -> Value {
+    fn tell(&self, resource: Resource, facts: &Facts<'_>) -> Result<Value, Refusal> {
         api::tell(resource, facts)
     }
 

@@ -21,7 +21,7 @@ use tokio::{
 use tracing::{info, warn};
 
 use super::{
-    Ending, LONGEST_REQUEST, Observed, Simulator, counterpart::Facts, gate::Proof, refusal::Refusal, wire::Wire,
+    Ending, LONGEST_REQUEST, Observed, Simulator, Speed, counterpart::Facts, gate::Proof, refusal::Refusal, wire::Wire,
 };
 use crate::venue::{self, Listed, Product};
 
@@ -57,6 +57,8 @@ pub enum Resource {
     SignedProducts,
     /// The key's accounts: there are none.
     Accounts,
+    /// What was traded of one product, for everybody.
+    Trades,
 }
 
 impl Simulator {
@@ -125,7 +127,20 @@ impl Simulator {
         }
         let now = Timestamp::try_from(self.options.clock.now()).unwrap_or(Timestamp::UNIX_EPOCH);
         let listed = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(self.counterpart.tell(resource, &Facts { now, permissions: self.options.permissions, listed: &listed }))
+        let mut market = self.market();
+        if resource == Resource::Trades {
+            // Whoever missed something asks while nobody else is watching.
+            market.advance(self.pace.now());
+        }
+        let facts = Facts {
+            now,
+            permissions: self.options.permissions,
+            listed: &listed,
+            request: &call.request,
+            market: &market,
+            real_pace: self.options.speed == Speed::Times(1.0),
+        };
+        self.counterpart.tell(resource, &facts)
     }
 
     fn check_call(&self, call: &Call) -> Result<(), Refusal> {
@@ -138,7 +153,7 @@ impl Simulator {
 impl Resource {
     /// Only a signed request is answered.
     fn is_private(self) -> bool {
-        !matches!(self, Self::Time | Self::Products)
+        !matches!(self, Self::Time | Self::Products | Self::Trades)
     }
 
     /// Answered to a key that may view. What a key may do, it is told whatever that is.

@@ -20,6 +20,8 @@ pub struct Rest {
     pub signed_products: &'static str,
     /// Answered to whoever may view, with a query: the proof that a signature is right.
     pub proof: &'static str,
+    /// Where it tells what was traded, if each trade names its product.
+    pub trades: Option<Trades>,
     /// How HMAC signs a request.
     pub hmac: &'static Hmac,
     /// Signs one request.
@@ -30,6 +32,28 @@ pub struct Rest {
     pub read_permissions: fn(&[u8]) -> Option<Permissions>,
     /// Reads the answer to `products`.
     pub read_products: fn(&[u8]) -> Option<Page>,
+}
+
+/// Where a venue tells the trades of a product, to everybody.
+#[derive(Debug)]
+pub struct Trades {
+    /// The channel that tells the same, numbered alike.
+    pub channel: &'static str,
+    /// The newest trades of a product, as many as are told at once, between two times in seconds since 1970: path and query.
+    pub target: fn(&str, u64, u64) -> String,
+    /// Reads the answer.
+    pub read: fn(&[u8]) -> Option<Vec<Trade>>,
+}
+
+/// One trade.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trade {
+    /// Its number among those of its product.
+    pub id: u64,
+    /// The whole second since 1970 by which it had been made: asking up to there tells it again.
+    pub by: u64,
+    /// As the venue wrote it.
+    pub text: String,
 }
 
 /// One page of products, and the query of the next one where there is one.

@@ -26,6 +26,7 @@ use tickerd::{
     pace::Pace,
     random::Random,
     record::Form,
+    refill::Refiller,
     rest::Client,
     session::IfRefused,
     shutdown::Stop,
@@ -108,6 +109,7 @@ pub struct Play {
     list: watch::Sender<List>,
     queue: Arc<Queue>,
     feed: tokio::task::JoinHandle<()>,
+    refilling: Option<tokio::task::JoinHandle<()>>,
     writer: tokio::task::JoinHandle<()>,
 }
 
@@ -126,6 +128,8 @@ pub struct Plot {
     pub if_refused: IfRefused,
     /// The venue is asked by REST as well, as the process does.
     pub inquire: bool,
+    /// Missed trades are asked for by REST, as the process does.
+    pub refill: bool,
     /// From the start on nobody answers for so long...
     pub down_for: Duration,
     /// ...and REST answers for so long only.
@@ -155,6 +159,7 @@ impl Plot {
             pipe: 64 * 1024,
             if_refused: IfRefused::Public,
             inquire: false,
+            refill: false,
             down_for: Duration::ZERO,
             rest_for: Duration::MAX,
             direct_after: None,
@@ -213,6 +218,11 @@ impl Plot {
             lists = inquiry.add(run.aside("play"), recorder.clone(), desk.as_ref(), !feed.products.is_fixed());
             tokio::spawn(inquiry.keep(stopping.clone()));
         }
+        let client = Client::new(dial.clone(), self.clock.clone(), random.clone());
+        let refill =
+            self.refill.then(|| Refiller::new(client, self.venue.rest, REST, self.clock.clone(), random.clone()));
+        let (refill, refilling) = refill.flatten().unzip();
+        let refilling = refilling.map(|refilling| tokio::spawn(refilling.keep(stopping.clone())));
         let context = Context {
             feed,
             desk,
@@ -223,11 +233,12 @@ impl Plot {
             clock: self.clock,
             random,
             run: run.clone(),
+            refill,
             stopping,
         };
         let feed = tokio::spawn(keep_alive(Arc::new(context), &board, lists));
         let writer = tokio::spawn(write(queue.clone(), written.clone(), self.reader));
-        Play { seen, written, run, board, exchange, stop, list, queue, feed, writer }
+        Play { seen, written, run, board, exchange, stop, list, queue, feed, refilling, writer }
     }
 }
 
@@ -242,6 +253,9 @@ impl Play {
     pub async fn end(self) -> (Shared<Seen>, Vec<u8>) {
         self.stop.stop();
         self.feed.await.expect("the feed ends");
+        if let Some(refilling) = self.refilling {
+            refilling.await.expect("whoever fills gaps ends");
+        }
         self.queue.close();
         self.writer.await.expect("the writer ends");
         let totals = self.run.account.totals();

@@ -173,6 +173,32 @@ async fn requests_are_not_counted_as_connections() {
     assert_eq!(*seen.lock().expect("whole"), ["/api/v3/brokerage/time?x=1 200", "connection 1"]);
 }
 
+/// What a connection missed is asked for between two times, the newest first, a thousand at once, and told as the channel does.
+#[tokio::test(start_paused = true)]
+async fn what_was_traded_is_told_to_everybody_between_two_times() {
+    let simulator = Simulator::new(options());
+    let ticker = |product: &str, query: &str| format!("/api/v3/brokerage/market/products/{product}/ticker?{query}");
+    let ids = |answer: &Value| -> Vec<u64> {
+        let trades = answer["trades"].as_array().expect("trades").iter();
+        trades.map(|trade| trade["trade_id"].as_str().expect("text").parse().expect("a number")).collect()
+    };
+    tokio::time::sleep(Duration::from_secs(50)).await;
+    let (status, all) = ask(&simulator, "GET", &ticker("BTC-USD", "limit=5000"), "").await;
+    assert_eq!((status, &all["trades"][0]["product_id"]), (200, &json!("BTC-USD")));
+    let all = ids(&all);
+    assert!(all.len() > 200 && all.windows(2).all(|pair| pair[0] == pair[1] + 1), "{all:?}");
+    let between = format!("limit=1000&start={}&end={}", NOW + 10, NOW + 20);
+    let (_, some) = ask(&simulator, "GET", &ticker("BTC-USD", &between), "").await;
+    let some = ids(&some);
+    assert!((15..60).contains(&some.len()) && all.windows(some.len()).any(|window| window == some), "{some:?}");
+    let (_, few) = ask(&simulator, "GET", &ticker("BTC-USD", "limit=3"), "").await;
+    assert_eq!(ids(&few), all[..3]);
+    let (_, none) = ask(&simulator, "GET", &ticker("BTC-USD", &format!("limit=3&start={}", NOW + 60)), "").await;
+    assert_eq!(ids(&none), []);
+    assert_eq!(ask(&simulator, "GET", &ticker("BTC-USDC", "limit=3"), "").await.1["trades"], few["trades"]);
+    assert_eq!(ask(&simulator, "GET", &ticker("NO-SUCH", "limit=3"), "").await.0, 404);
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_list_can_be_changed_while_it_runs() {
     let simulator = Simulator::new(options());

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -10,7 +11,9 @@ use crate::{
     desk::Desk,
     feed::{Context, outage::whole},
     record::{Event, Origin},
+    refill::Wanted,
     session::{Found, Gap, IfRefused, Stance, Told},
+    venue::MendedBy,
     verdict::{self, Evidence},
 };
 
@@ -18,7 +21,7 @@ use crate::{
 #[derive(Clone, Copy)]
 pub(super) struct Teller<'a> {
     pub context: &'a Context,
-    pub origin: &'a Origin,
+    pub origin: &'a Arc<Origin>,
     pub stance: &'a Stance,
     /// The venue's words are those that it said last.
     pub again: bool,
@@ -96,7 +99,10 @@ impl Teller<'_> {
                 }
                 None
             }
-            Told::Gap(gap) => {
+            Told::Gap(mut gap) => {
+                if self.context.refill.is_none() && gap.mended_by == MendedBy::Rest {
+                    gap.mended_by = MendedBy::Nothing;
+                }
                 self.origin.gap();
                 self.tell_of_gap(&gap);
                 Some(Event::Gap(gap))
@@ -174,6 +180,22 @@ impl Teller<'_> {
                 );
             }
         }
+    }
+
+    /// What can be asked for by REST to fill this gap.
+    pub fn wanted(self, event: &Event) -> Option<Wanted> {
+        let Event::Gap(gap) = event else { return None };
+        let Gap { mended_by: MendedBy::Rest, expected, got, from, until, .. } = *gap else { return None };
+        Some(Wanted {
+            origin: self.origin.clone(),
+            channel: gap.channels.first()?,
+            product: gap.products.first()?.clone(),
+            expected: expected?,
+            got: got?,
+            from: from?,
+            until: until?,
+            recorder: self.context.recorder.clone(),
+        })
     }
 
     /// One line that settles it, for an operator must act; more of the same are no news until more is known.

@@ -4,29 +4,39 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::recipe;
+use super::{frame::size, recipe};
 use crate::{
     auth::hmac,
     simulator::{
         counterpart::Facts,
         gate::Signed,
+        market::{Trade, decimal},
         refusal::Refusal,
         rest::{Call, Resource},
     },
     venue::{
         Listed, Permissions, Request,
-        advanced_trade::{MARKET, rest::HOST},
+        advanced_trade::{
+            MARKET,
+            rest::{HOST, TRADES_AT_ONCE},
+        },
     },
 };
 
 /// What a resource has to tell.
-pub fn tell(resource: Resource, facts: &Facts<'_>) -> Value {
-    match resource {
+pub fn tell(resource: Resource, facts: &Facts<'_>) -> Result<Value, Refusal> {
+    Ok(match resource {
         Resource::Time => time(facts.now),
         Resource::Permissions => permissions(facts.permissions),
         Resource::Products | Resource::SignedProducts => products(facts.listed),
         Resource::Accounts => accounts(),
-    }
+        Resource::Trades => trades(facts)?,
+    })
+}
+
+/// The product of whose trades this path is.
+pub fn of_trades(path: &str) -> Option<&str> {
+    path.strip_prefix(MARKET.rest.products)?.strip_prefix('/')?.strip_suffix("/ticker")
 }
 
 /// A request, as it is signed.
@@ -103,6 +113,35 @@ fn products(listed: &[Listed]) -> Value {
         })
     };
     json!({"products": listed.iter().map(product).collect::<Vec<_>>(), "num_products": listed.len()})
+}
+
+/// The newest trades of those that are asked for, and the best prices.
+fn trades(facts: &Facts<'_>) -> Result<Value, Refusal> {
+    let product = of_trades(&facts.request.path).unwrap_or_default();
+    let listing = facts.market.answers(product).and_then(|product| facts.market.listing(product));
+    let listing = listing.ok_or_else(|| Refusal::UnknownProduct(product.to_owned()))?;
+    let asked = |name: &str| -> Option<u64> {
+        let parts = facts.request.query.iter().flat_map(|query| query.split('&'));
+        parts.filter_map(|part| part.split_once('=')).find(|(key, _)| *key == name)?.1.parse().ok()
+    };
+    let second = |name: &str| asked(name).filter(|_| facts.real_pace).and_then(|second| i64::try_from(second).ok());
+    let at = |second: i64| Timestamp::from_second(second).unwrap_or(Timestamp::MAX);
+    let start = second("start").map_or(Timestamp::MIN, at);
+    let end = second("end").map_or(Timestamp::MAX, at);
+    let limit = asked("limit").and_then(|limit| usize::try_from(limit).ok()).unwrap_or(TRADES_AT_ONCE);
+    let told = listing.trades_since(0).filter(|trade| (start..=end).contains(&trade.time));
+    let trade = |trade: &Trade| {
+        json!({
+            "trade_id": trade.id.to_string(), "product_id": listing.product(),
+            "price": decimal(trade.price, listing.places()), "size": size(trade.size), "time": trade.time.to_string(),
+            "side": if trade.buy { "BUY" } else { "SELL" }, "bid": "", "ask": "", "exchange": "",
+        })
+    };
+    let ((bid, _), (ask, _)) = (listing.book().best_bid(), listing.book().best_ask());
+    Ok(json!({
+        "trades": told.take(limit.min(TRADES_AT_ONCE)).map(trade).collect::<Vec<_>>(),
+        "best_bid": decimal(bid, listing.places()), "best_ask": decimal(ask, listing.places()),
+    }))
 }
 
 /// No accounts: the market knows no money.

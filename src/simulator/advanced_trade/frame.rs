@@ -175,7 +175,8 @@ pub const FUTURES: &str = "{\"type\":\"snapshot\",\"fcm_balance_summary\":{\"fut
     \"margin_level\":\"MARGIN_LEVEL_TYPE_BASE\",\"initial_margin\":\"0\",\"maintenance_margin\":\"0\",\
     \"liquidation_buffer_percentage\":\"1000\",\"total_hold\":\"0\",\"futures_buying_power\":\"0\"}}}";
 
-fn size(units: u64) -> String {
+/// A quantity, as the venue writes it.
+pub fn size(units: u64) -> String {
     decimal(i64::try_from(units).unwrap_or(i64::MAX), SIZE_PLACES)
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::frame::BALANCE;
 use crate::{
-    simulator::{counterpart::Facts, rest::Resource},
+    simulator::{counterpart::Facts, refusal::Refusal, rest::Resource},
     venue::Listed,
 };
 
@@ -13,8 +13,8 @@ use crate::{
 const USER: &str = "5844eceecf7e803e259d0365";
 
 /// What a resource has to tell.
-pub fn tell(resource: Resource, facts: &Facts<'_>) -> Value {
-    match resource {
+pub fn tell(resource: Resource, facts: &Facts<'_>) -> Result<Value, Refusal> {
+    Ok(match resource {
         Resource::Time => {
             let now = facts.now;
             // Seconds as a number; three decimals are far within what an f64 holds.
@@ -28,7 +28,9 @@ pub fn tell(resource: Resource, facts: &Facts<'_>) -> Value {
             "available": BALANCE, "profile_id": "75da88c5-05bf-4f54-bc85-5c775bd68254", "trading_enabled": true,
         }]),
         Resource::Products | Resource::SignedProducts => facts.listed.iter().map(product).collect(),
-    }
+        // Nobody asks for them: they do not name their product.
+        Resource::Trades => return Err(Refusal::NoSuchResource),
+    })
 }
 
 fn product(listed: &Listed) -> Value {

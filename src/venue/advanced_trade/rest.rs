@@ -1,12 +1,15 @@
 //! Advanced Trade's REST interface. Sources: docs.cdp.coinbase.com, REST API authentication (JWT), and the legacy keys' page
-//! (HMAC); the products' list as recorded on 2026-08-09, the time's answer from a fixture of 2026-09-30.
+//! (HMAC), and Get Public Market Trades; the products' list as recorded on 2026-08-09, the time's answer from a fixture of
+//! 2026-09-30.
 
+use jiff::Timestamp;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::HMAC;
 use crate::{
     auth::{Credentials, Signer, Stamp},
-    venue::{Listed, Permissions, Proof, Request, Rest},
+    venue::{Listed, Permissions, Proof, Request, Rest, Trade, Trades},
 };
 
 pub(super) static REST: Rest = Rest {
@@ -16,12 +19,16 @@ pub(super) static REST: Rest = Rest {
     products: "/api/v3/brokerage/market/products",
     signed_products: "/api/v3/brokerage/products",
     proof: "/api/v3/brokerage/accounts?limit=1",
+    trades: Some(Trades { channel: "market_trades", target: trades, read: read_trades }),
     hmac: &HMAC,
     sign,
     read_time,
     read_permissions,
     read_products,
 };
+
+/// What the venue tells at once of trades, at most.
+pub const TRADES_AT_ONCE: usize = 1_000;
 
 /// What the `uri` claim calls the venue, whatever name or proxy it was reached by.
 pub const HOST: &str = "api.coinbase.com";
@@ -117,6 +124,49 @@ fn read_products(answer: &[u8]) -> Option<(Vec<Listed>, Option<String>)> {
     Some((page.products.into_iter().map(listed).collect(), next.map(|page| format!("cursor={}", page.next_cursor))))
 }
 
+fn trades(product: &str, start: u64, end: u64) -> String {
+    format!("{}/{product}/ticker?limit={TRADES_AT_ONCE}&start={start}&end={end}", REST.products)
+}
+
+#[derive(Deserialize)]
+struct Told<'a> {
+    /// Each as the venue wrote it: parsed and written anew it would be somebody else's.
+    #[serde(borrow)]
+    trades: Vec<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Numbered {
+    trade_id: Number,
+    time: String,
+}
+
+/// Text on the wire and in the docs; other interfaces of the venue's write a number.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Number {
+    Whole(u64),
+    Text(String),
+}
+
+/// One trade that is written otherwise than the rest is left out, and will be told as missing.
+fn read_trades(answer: &[u8]) -> Option<Vec<Trade>> {
+    let Told { trades: told } = serde_json::from_slice(answer).ok()?;
+    let trades: Vec<_> = told.iter().filter_map(|text| read_trade(text.get())).collect();
+    (told.is_empty() || !trades.is_empty()).then_some(trades)
+}
+
+fn read_trade(text: &str) -> Option<Trade> {
+    let Numbered { trade_id, time } = serde_json::from_str(text).ok()?;
+    let id = match trade_id {
+        Number::Whole(id) => id,
+        Number::Text(id) => id.parse().ok()?,
+    };
+    let time: Timestamp = time.parse().ok()?;
+    let by = u64::try_from(time.as_second()).ok()? + u64::from(time.subsec_nanosecond() > 0);
+    Some(Trade { id, by, text: text.to_owned() })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,5 +186,30 @@ mod tests {
         for odd in [&b""[..], b"{}", b"[]", b"<html>"] {
             assert!(read_time(odd).is_none() && read_permissions(odd).is_none() && read_products(odd).is_none());
         }
+    }
+
+    /// What is kept of a trade is what the venue wrote, digit for digit: ccxt turned 15-digit numbers into strings.
+    #[test]
+    fn reads_trades_and_keeps_each_as_it_is_written() {
+        let answer = br#"{"trades":[{"trade_id":"12","product_id":"BTC-USD","price":1.10,"time":"2026-11-24T17:31:02.5Z","bid":""},
+            {"time":"2026-11-24T17:31:02Z","trade_id":11},{"trade_id":"?","time":"2026-11-24T17:31:02Z"},7],"best_bid":"1"}"#;
+        let second = 1_795_541_462;
+        let first = r#"{"trade_id":"12","product_id":"BTC-USD","price":1.10,"time":"2026-11-24T17:31:02.5Z","bid":""}"#;
+        let of = |id, by, text: &str| Trade { id, by, text: text.into() };
+        assert_eq!(
+            read_trades(answer).expect("trades"),
+            [of(12, second + 1, first), of(11, second, r#"{"time":"2026-11-24T17:31:02Z","trade_id":11}"#)]
+        );
+        let pretty = "{\n  \"trades\": [\n    {\n      \"trade_id\": \"12\",\n      \"time\": \"2026-11-24T17:31:02Z\"\n    }\n  ]\n}";
+        let read = read_trades(pretty.as_bytes()).expect("trades");
+        assert_eq!(read[0].text, "{\n      \"trade_id\": \"12\",\n      \"time\": \"2026-11-24T17:31:02Z\"\n    }");
+        assert_eq!(read_trades(br#"{"trades":[]}"#), Some(Vec::new()));
+        for odd in [&b""[..], b"{}", b"[]", b"<html>", br#"{"trades":[{"id":1}]}"#] {
+            assert_eq!(read_trades(odd), None);
+        }
+        assert_eq!(
+            trades("BTC-USD", 7, 9),
+            "/api/v3/brokerage/market/products/BTC-USD/ticker?limit=1000&start=7&end=9"
+        );
     }
 }

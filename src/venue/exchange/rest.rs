@@ -19,6 +19,8 @@ pub(super) static REST: Rest = Rest {
     products: "/products",
     signed_products: "/products",
     proof: "/accounts?limit=1",
+    // Its trades do not name their product, so that nobody could tell of what a recovered one is.
+    trades: None,
     hmac: &HMAC,
     sign,
     read_time,
