@@ -115,7 +115,7 @@ impl Backlog {
     /// Drops a message that the dropping of others would make no room for. `room` is what all that waits may cost. The record
     /// of it needs room too: older messages go for that. Where there are none left, an earlier record of the same connection
     /// takes it on over what came between, which is events; where there is not even that, it stands all the same: one small
-    /// record a connection is what this can cost over the limit.
+    /// record a connection, and another while the writer has that in hand, is what this can cost over the limit.
     pub fn refuse(&mut self, entry: Entry, room: u64) {
         let Some(loss) = entry.lost() else { return };
         let cost = loss.record.cost();
