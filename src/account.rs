@@ -1,6 +1,9 @@
 //! What one connection received, and what became of it: counters that must add up.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::{
+    fmt,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 /// received = written + dropped, once everything queued has been written. Counted where it happens, never derived.
 #[derive(Debug, Default)]
@@ -21,6 +24,8 @@ pub enum Loss {
     Slow,
     /// The output was closed already.
     Closed,
+    /// It was on its way when the output ended: it failed, `drain` ran out, or as many lines were written as were asked for.
+    Unwritten,
 }
 
 /// The counters at one moment.
@@ -38,7 +43,7 @@ pub struct Totals {
 
 impl Loss {
     /// Every reason, in the order of the counters.
-    pub const ALL: [Self; 3] = [Self::Protocol, Self::Slow, Self::Closed];
+    pub const ALL: [Self; 4] = [Self::Protocol, Self::Slow, Self::Closed, Self::Unwritten];
 
     /// As records and logs spell it.
     #[must_use]
@@ -47,6 +52,7 @@ impl Loss {
             Self::Protocol => "protocol",
             Self::Slow => "slow",
             Self::Closed => "closed",
+            Self::Unwritten => "unwritten",
         }
     }
 }
@@ -87,5 +93,41 @@ impl Account {
             dropped: Loss::ALL.into_iter().map(|why| self.dropped(why)).sum(),
             gaps: self.gaps.load(Relaxed),
         }
+    }
+}
+
+/// "1234 received, 1230 written, 4 dropped, 2 gaps"; what is good news when it is 0 is left out then.
+impl fmt::Display for Totals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} received, {} written", self.received, self.written)?;
+        if self.dropped > 0 {
+            write!(f, ", {} dropped", self.dropped)?;
+        }
+        match self.gaps {
+            0 => Ok(()),
+            1 => f.write_str(", 1 gap"),
+            gaps => write!(f, ", {gaps} gaps"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_what_was_lost_only_where_something_was() {
+        let account = Account::default();
+        for _ in 0..3 {
+            let _ = account.receive();
+        }
+        account.write();
+        assert_eq!(account.totals().to_string(), "3 received, 1 written");
+        account.drop_one(Loss::Slow);
+        account.gap();
+        assert_eq!(account.totals().to_string(), "3 received, 1 written, 1 dropped, 1 gap");
+        account.drop_one(Loss::Unwritten);
+        account.gap();
+        assert_eq!(account.totals().to_string(), "3 received, 1 written, 2 dropped, 2 gaps");
     }
 }

@@ -105,6 +105,8 @@ pub struct Output {
     pub sync: Sync,
     /// Bytes that may wait between network and output; one larger message is let in alone.
     pub queue: u64,
+    /// What gives way when that is full.
+    pub when_slow: WhenSlow,
 }
 
 /// Where records go.
@@ -114,6 +116,16 @@ pub enum Destination {
     Stdout,
     /// A file that is appended to; `{feed}` in its name gives each feed its own.
     File(PathBuf),
+}
+
+/// What a reader of the output costs that does not keep up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WhenSlow {
+    /// Time: the sockets are not read meanwhile, and the venue may close.
+    Block,
+    /// Messages: the oldest go, counted and named, and the sockets are read.
+    Drop,
 }
 
 /// Where events go; they are in the log in any case.

@@ -1,11 +1,13 @@
 //! From the queue to stdout or files: one bounded queue, and one thread that writes what has gathered.
 
+mod backlog;
 mod queue;
 mod recorder;
 mod route;
 mod sink;
 mod writer;
 
+pub use backlog::Entry;
 pub use queue::{Closed, Orders, Queue};
 pub use recorder::Recorder;
 pub use route::{RouteError, Routes};

@@ -101,14 +101,23 @@ pub struct Pen {
 }
 
 impl Record {
-    /// What it costs to hold, in bytes: the message, and about what the record itself and its place in the queue take.
+    /// What it costs to hold, in bytes: the message, and about what the record itself and its place in the queue take. A
+    /// message costs no less than the record of its loss, which so finds room where the message was.
     #[must_use]
     pub fn cost(&self) -> u64 {
         const OVERHEAD: u64 = 128;
+        /// It holds nothing beside itself; other events hold some text.
+        const LOSS: u64 = size_of::<Event>() as u64;
         OVERHEAD
             + match &self.body {
-                Body::Message(line) | Body::Recovered(line) => line.as_bytes().len() as u64,
-                Body::Event(_) => 512,
+                Body::Message(line) => (line.as_bytes().len() as u64).max(LOSS),
+                Body::Recovered(line) => line.as_bytes().len() as u64,
+                Body::Event(event) => match &**event {
+                    Event::Dropped { .. } => LOSS,
+                    // It names what it may be of: hundreds of products.
+                    Event::Gap(gap) => 512 + 40 * gap.products.len() as u64,
+                    _ => 512,
+                },
             }
     }
 }

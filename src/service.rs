@@ -1,6 +1,7 @@
 //! The daemon: starts writer and feeds, hears signals, tells the service manager, and sees to a good end.
 
 mod signals;
+mod slow;
 
 pub use crate::feed::Run;
 pub use signals::Signals;
@@ -17,8 +18,9 @@ use tokio::{
     time::{sleep, sleep_until, timeout_at},
 };
 
-use self::signals::Signal;
+use self::{signals::Signal, slow::Slow};
 use crate::{
+    account::Loss,
     clock::Clock,
     config::{self, Config, Ready, Sync},
     desk::Desk,
@@ -43,9 +45,6 @@ const WRITER_HUNG_AFTER: Duration = Duration::from_secs(10);
 
 /// How often the clockwork turns without a watchdog: status, syncs, the count of refusals.
 const TICK: Duration = Duration::from_secs(1);
-
-/// A stall of this long is said. A reader that pages or compresses takes a second or two at times.
-const STALL_SAID_AFTER: Duration = Duration::from_secs(5);
 
 /// When a run ends by itself.
 #[derive(Clone, Copy, Debug, Default)]
@@ -82,7 +81,7 @@ pub struct Surroundings {
 pub async fn run(config: Config, limits: Limits, surroundings: Surroundings) -> Result<(), Failure> {
     let names = config.feeds.iter().map(|feed| feed.name.as_str());
     let routes = Routes::open(&config.output, names).map_err(|error| Failure::new(error.status(), error))?;
-    let queue = Arc::new(Queue::new(config.output.queue));
+    let queue = Arc::new(Queue::new(config.output.queue, config.output.when_slow));
     let writer = Writer::new(routes.targets, config.output.record)
         .lines(limits.lines, routes.feeds.iter().map(|(messages, _)| *messages))
         .sync_each_write(config.output.sync == Sync::Always);
@@ -106,7 +105,7 @@ struct Service {
     manager: Manager,
     reread: Reread,
     ready_said: bool,
-    stall_said: bool,
+    slow: Slow,
     written_at: (u64, Instant),
     synced_at: Instant,
 }
@@ -193,7 +192,7 @@ impl Service {
             manager: Manager::new(),
             reread,
             ready_said: false,
-            stall_said: false,
+            slow: Slow::default(),
             written_at: (0, now()),
             synced_at: now(),
         }
@@ -258,26 +257,12 @@ impl Service {
         if !self.ready_said {
             self.manager.still_starting();
         }
-        self.manager.status(&self.board.line(now));
-        self.warn_of_stall(now);
+        self.manager.status(&format!("{}; {}", self.board.line(now), self.run.account.totals()));
+        let lost = self.run.account.dropped(Loss::Slow);
+        self.slow.tell(self.board.stalled(now), lost, &self.config.output, now);
         if self.board.is_alive(now) && self.writer_is_alive(now) {
             self.manager.alive();
         }
-    }
-
-    /// Once a stall, and while it lasts: the one who can end it is the reader of the output.
-    fn warn_of_stall(&mut self, now: Instant) {
-        let stalled = self.board.stalled(now).filter(|stalled| *stalled >= STALL_SAID_AFTER);
-        if let Some(stalled) = stalled
-            && !self.stall_said
-        {
-            tracing::warn!(
-                "the reader of the output has taken nothing for {} s: the queue is full and the socket is not read; nothing \
-                 is dropped, but the venue may close",
-                stalled.as_secs()
-            );
-        }
-        self.stall_said = stalled.is_some();
     }
 
     /// The writer moves, has nothing to do, or waits inside the system for a reader or a disk.
@@ -328,14 +313,17 @@ impl Service {
         .await;
         match drained {
             Ok(result) => self.output_ended(result),
-            Err(_) => Err(Failure::new(
-                Status::Output,
-                format!(
-                    "the output did not take all within {}: {} messages were received and not written",
-                    humantime::format_duration(self.config.service.drain),
-                    self.unwritten()
-                ),
-            )),
+            Err(_) => {
+                self.queue.abandon();
+                Err(Failure::new(
+                    Status::Output,
+                    format!(
+                        "the output did not take all within {}: {}",
+                        humantime::format_duration(self.config.service.drain),
+                        self.left()
+                    ),
+                ))
+            }
         }
     }
 
@@ -347,16 +335,11 @@ impl Service {
                 Ok(())
             }
             Ok(Finished::Drained) => {
-                tracing::info!(
-                    received = totals.received,
-                    written = totals.written,
-                    dropped = totals.dropped,
-                    "stopped"
-                );
+                tracing::info!("stopped: {totals}");
                 Ok(())
             }
             Err(error) => {
-                let message = format!("{error}; {} messages were received and not written", self.unwritten());
+                let message = format!("{error}; {}", self.left());
                 if error.is_reader_gone() && !Manager::is_present() {
                     tracing::info!("the reader of stdout went away: {message}");
                     return Ok(());
@@ -366,9 +349,11 @@ impl Service {
         }
     }
 
-    fn unwritten(&self) -> u64 {
-        let totals = self.run.account.totals();
-        totals.received.saturating_sub(totals.written + totals.dropped)
+    /// What the end of the output cost, and beside it all counts: they add up.
+    fn left(&self) -> String {
+        let account = &self.run.account;
+        let left = account.dropped(Loss::Unwritten) + account.dropped(Loss::Closed);
+        format!("{left} messages were received and not written ({})", account.totals())
     }
 }
 

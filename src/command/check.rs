@@ -6,7 +6,7 @@ use bytesize::ByteSize;
 use serde_json::{Value, json};
 
 use crate::{
-    config::{Config, Destination, Events, Feed, Form, IfRefused, Sync},
+    config::{Config, Destination, Events, Feed, Form, IfRefused, Sync, WhenSlow},
     venue::{Product, Subscribe},
 };
 
@@ -25,6 +25,7 @@ pub fn print(config: &Config, out: &mut impl Write) -> io::Result<()> {
         line(out, "sync", &sync(config.output.sync))?;
     }
     line(out, "queue", &ByteSize::b(config.output.queue).display().iec().to_string())?;
+    line(out, "when slow", when_slow(config.output.when_slow))?;
     if let Some(path) = &config.ca_file {
         line(out, "extra roots", &path.display().to_string())?;
     }
@@ -88,6 +89,7 @@ pub fn print_json(config: &Config, out: &mut impl Write) -> io::Result<()> {
                 Sync::Every(interval) => humantime::format_duration(interval).to_string(),
             },
             "queue": config.output.queue,
+            "when_slow": config.output.when_slow,
         },
         "credentials": credentials,
         "feeds": config.feeds.iter().map(feed_json).collect::<Vec<_>>(),
@@ -234,6 +236,16 @@ fn sync(sync: Sync) -> String {
         Sync::Always => "after each write".to_owned(),
         Sync::Every(interval) => format!("every {}", humantime::format_duration(interval)),
         Sync::Never => "when the system likes".to_owned(),
+    }
+}
+
+/// What a reader costs that leaves the queue full.
+fn when_slow(when_slow: WhenSlow) -> &'static str {
+    match when_slow {
+        WhenSlow::Block => {
+            "block: with the queue full sockets are not read; no message is dropped, the venue may close"
+        }
+        WhenSlow::Drop => "drop: with the queue full the oldest message goes, counted; sockets are read",
     }
 }
 

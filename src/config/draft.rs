@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use toml::Spanned;
 
-use super::{Form, IfRefused, LogFormat, Ready};
+use super::{Form, IfRefused, LogFormat, Ready, WhenSlow};
 use crate::auth;
 
 /// The whole of it.
@@ -31,7 +31,7 @@ pub(super) struct Output {
     pub keep: Option<Spanned<Keep>>,
     pub sync: Option<Spanned<String>>,
     pub queue: Option<Spanned<String>>,
-    pub when_slow: Option<Spanned<WhenSlow>>,
+    pub when_slow: Option<WhenSlow>,
 }
 
 #[derive(Default, Deserialize)]
@@ -55,13 +55,6 @@ pub(super) enum Compress {
     None,
     Zstd,
     Gzip,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum WhenSlow {
-    Block,
-    Drop,
 }
 
 #[derive(Default, Deserialize)]

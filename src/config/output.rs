@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 
 use super::{
-    Destination, Events, Form, Output, Sync,
-    draft::{self, Compress, WhenSlow},
+    Destination, Events, Form, Output, Sync, WhenSlow,
+    draft::{self, Compress},
     nearest::nearest,
     review::Review,
 };
@@ -34,7 +34,8 @@ pub(super) fn review(draft: &draft::Output, review: &mut Review) -> Option<Outpu
     let sync = draft.sync.as_ref().map_or(Some(Sync::Every(SYNC)), |typed| sync(typed, review));
     let queue = draft.queue.as_ref().map_or(Some(QUEUE), |typed| queue(typed, review));
     unbuilt(draft, review);
-    Some(Output { path: path?, record, events: events?, sync: sync?, queue: queue? })
+    let when_slow = draft.when_slow.unwrap_or(WhenSlow::Block);
+    Some(Output { path: path?, record, events: events?, sync: sync?, queue: queue?, when_slow })
 }
 
 fn path(typed: &Spanned<String>, review: &mut Review) -> Option<Destination> {
@@ -163,14 +164,5 @@ fn unbuilt(draft: &draft::Output, review: &mut Review) {
         keep.age.as_ref().and_then(|typed| review.duration(typed, "output.keep.age"));
         keep.size.as_ref().and_then(|typed| review.size(typed, "output.keep.size"));
         keep.free.as_ref().and_then(|typed| review.size(typed, "output.keep.free"));
-    }
-    if let Some(when_slow) = &draft.when_slow
-        && *when_slow.get_ref() == WhenSlow::Drop
-    {
-        review.wrong(
-            &when_slow.span(),
-            "output.when_slow",
-            "\"drop\" is not built yet; \"block\" drops nothing and costs the connection at worst",
-        );
     }
 }

@@ -22,7 +22,6 @@ use self::{
     telling::{Said, Teller},
 };
 use crate::{
-    account::Loss,
     feed::{Context, outage::Outage},
     net::Socket,
     output::Closed,
@@ -276,7 +275,6 @@ impl<'a> Connection<'a> {
         match self.context.recorder.message(&self.origin, n, recv, line, stalling).await {
             Ok(stall) => self.note_stall(stall, before),
             Err(Closed) => {
-                self.origin.drop_one(Loss::Closed);
                 return Some(Ending { detail: "the output is closed".into(), ..Cause::Stopped.into() });
             }
         }
@@ -307,7 +305,7 @@ impl<'a> Connection<'a> {
         if self.stall.note(stall, now) {
             tracing::info!(
                 feed = %self.origin.feed, conn = %self.origin,
-                "the reader of the output is slower than the feed: nothing is dropped, but the venue may close"
+                "the reader of the output is slower than the feed, which waits for it: the venue may close"
             );
         }
     }

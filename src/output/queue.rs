@@ -1,37 +1,59 @@
 //! Between network and output: our own deque, bounded in bytes, since a bound in lines is none (4,096 messages of 8 MiB
-//! are 32 GiB) and since it must one day drop its oldest.
+//! are 32 GiB) and since it can drop its oldest.
 
 use std::{
     collections::VecDeque,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tokio::sync::Notify;
 
-use crate::record::Record;
+use super::{Entry, backlog::Backlog};
+use crate::{account::Loss, config::WhenSlow, record::Origin};
+
+/// The most that the writer is given at once, of ordinary records: eight of its writes, so that asking for more costs
+/// nothing. Of a smaller queue it is given a quarter: what it has in hand can not be dropped, and the other three are
+/// room for what is new.
+const PORTION: u64 = 8 << 20;
 
 /// A bounded queue of records with one writer behind it.
+///
+/// What is queued and what the writer has in hand never cost more than the limit together, but for one message that is
+/// larger than that, and is let in alone. With [`WhenSlow::Block`] whoever brings more waits. With [`WhenSlow::Drop`] the
+/// oldest message makes room, and a record of its loss stands in its place, which costs less than any message; events are
+/// never dropped. So where only events are left to drop, a new one waits, and a new message is dropped itself, as is one
+/// that there would be no room for in any case. The record of that may go over the limit, by some hundred bytes a
+/// connection at most.
 #[derive(Debug)]
 pub struct Queue {
     state: Mutex<State>,
     limit: u64,
+    when_slow: WhenSlow,
     work: Notify,
     room: Notify,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// Each with the number of the target that it is for.
-    records: VecDeque<(usize, Record)>,
-    /// What all that is not yet written costs: queued, or taken by the writer.
-    cost: u64,
-    /// The tickets of those who wait for room, in their order: or a snapshot of megabytes would wait for as long as small
-    /// messages of other connections fill each gap.
-    waiting: VecDeque<u64>,
+    backlog: Backlog,
+    /// What that costs which the writer has taken and not yet written...
+    held: u64,
+    /// ...and whose the messages are among it, in their order: so many of one connection, then so many of another.
+    held_of: VecDeque<(Arc<Origin>, u64)>,
+    /// Those who wait for room, in their order: or a snapshot of megabytes would wait for as long as small messages of other
+    /// connections fill each gap.
+    waiting: VecDeque<Waiting>,
     tickets: u64,
     orders: Orders,
     closed: bool,
     abandoned: bool,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    ticket: u64,
+    /// Whose message it is that waits; None for an event.
+    origin: Option<Arc<Origin>>,
 }
 
 /// What the writer is to do beside writing.
@@ -43,30 +65,37 @@ pub struct Orders {
     pub reopen: bool,
 }
 
-/// The writer is gone, or was told to finish: nothing more is taken.
+/// The writer is gone, or was told to finish: nothing more is taken. A message that was brought has been counted as lost.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Closed;
 
 impl Queue {
-    /// An empty queue for `limit` bytes; one record larger than that is let in alone.
+    /// An empty queue for `limit` bytes.
     #[must_use]
-    pub fn new(limit: u64) -> Self {
-        Self { state: Mutex::default(), limit, work: Notify::new(), room: Notify::new() }
+    pub fn new(limit: u64, when_slow: WhenSlow) -> Self {
+        Self { state: Mutex::default(), limit, when_slow, work: Notify::new(), room: Notify::new() }
     }
 
-    /// Puts a record in if there is room, and gives it back if there is not.
+    /// Puts a record in if there is room or room can be made, and gives it back if it has to wait.
     ///
     /// # Errors
     /// When the queue is closed.
-    pub fn offer(&self, target: usize, record: Record) -> Result<Option<Record>, Closed> {
+    pub fn offer(&self, entry: Entry) -> Result<Option<Entry>, Closed> {
         let mut state = self.state();
-        if state.closed || state.abandoned {
+        if state.is_closed() {
+            if entry.is_message() {
+                entry.record.origin.drop_one(Loss::Closed);
+            }
             return Err(Closed);
         }
-        if !state.waiting.is_empty() || !state.has_room(&record, self.limit) {
-            return Ok(Some(record));
+        // Where messages are dropped none waits, so that a socket is always read; and an event that waits can drop some.
+        let drops = self.when_slow == WhenSlow::Drop && entry.is_message();
+        if !state.waiting.is_empty() && !drops {
+            return Ok(Some(entry));
         }
-        state.put(target, record);
+        if let Some(entry) = self.admit(&mut state, entry) {
+            return Ok(Some(entry));
+        }
         drop(state);
         self.work.notify_one();
         Ok(None)
@@ -76,19 +105,24 @@ impl Queue {
     ///
     /// # Errors
     /// When the queue is closed.
-    pub async fn push(&self, target: usize, record: Record) -> Result<(), Closed> {
-        let ticket = Ticket::draw(self);
+    pub async fn push(&self, mut entry: Entry) -> Result<(), Closed> {
+        let ticket = Ticket::draw(self, &entry);
         loop {
             // Made before the look, so that room which comes in between is not missed.
             let room = self.room.notified();
             {
                 let mut state = self.state();
-                if state.closed || state.abandoned {
+                if state.is_closed() {
                     return Err(Closed);
                 }
-                if state.waiting.front() == Some(&ticket.number) && state.has_room(&record, self.limit) {
-                    state.put(target, record);
-                    break;
+                if state.waiting.front().is_some_and(|first| first.ticket == ticket.number) {
+                    match self.admit(&mut state, entry) {
+                        None => {
+                            state.waiting.pop_front();
+                            break;
+                        }
+                        Some(back) => entry = back,
+                    }
                 }
             }
             room.await;
@@ -97,13 +131,18 @@ impl Queue {
         Ok(())
     }
 
-    /// All that has gathered, as soon as there is something; None once closed and empty.
-    pub async fn take(&self) -> Option<(VecDeque<(usize, Record)>, Orders)> {
+    /// A portion of what has gathered, as soon as there is something; None once closed and empty.
+    pub async fn take(&self) -> Option<(VecDeque<Entry>, Orders)> {
         loop {
             {
                 let mut state = self.state();
-                if !state.records.is_empty() || state.orders != Orders::default() {
-                    return Some((std::mem::take(&mut state.records), std::mem::take(&mut state.orders)));
+                if state.abandoned {
+                    return None;
+                }
+                if !state.backlog.is_empty() || state.orders != Orders::default() {
+                    let portion = state.backlog.take(PORTION.min(self.limit / 4));
+                    state.hold(&portion);
+                    return Some((portion, std::mem::take(&mut state.orders)));
                 }
                 if state.closed {
                     return None;
@@ -113,12 +152,17 @@ impl Queue {
         }
     }
 
-    /// Gives back the room of records that have been written.
-    pub fn written(&self, cost: u64) {
+    /// Gives back the room of the records that have been written, the first ones taken, with so many messages among them;
+    /// false where these have been counted as lost, since nobody waited for them any longer.
+    pub fn written(&self, cost: u64, messages: u64) -> bool {
         let mut state = self.state();
-        state.cost = state.cost.saturating_sub(cost);
+        if state.abandoned {
+            return false;
+        }
+        state.let_go(cost, messages);
         drop(state);
         self.room.notify_waiters();
+        true
     }
 
     /// Has the writer do something beside writing.
@@ -137,9 +181,15 @@ impl Queue {
         self.room.notify_waiters();
     }
 
-    /// The writer's own word that it is gone.
+    /// Nothing more is written: the writer is gone, or nobody waits for it any longer. Each message that is queued, that waits
+    /// to be, or that the writer has in hand is counted as lost, once. Of what was in hand some may be in the output all the
+    /// same.
     pub fn abandon(&self) {
-        self.state().abandoned = true;
+        let mut state = self.state();
+        state.abandoned = true;
+        state.lose_all();
+        drop(state);
+        self.work.notify_one();
         self.room.notify_waiters();
     }
 
@@ -147,7 +197,24 @@ impl Queue {
     #[must_use]
     pub fn depth(&self) -> (usize, u64) {
         let state = self.state();
-        (state.records.len(), state.cost)
+        (state.backlog.len(), state.cost())
+    }
+
+    /// Puts an entry in, or gives it back if it has to wait.
+    fn admit(&self, state: &mut State, entry: Entry) -> Option<Entry> {
+        let cost = entry.record.cost();
+        let fits = |state: &State| state.cost() == 0 || state.cost() + cost <= self.limit;
+        if self.when_slow == WhenSlow::Drop && state.held + state.backlog.lasting() + cost <= self.limit {
+            while !fits(state) && state.backlog.drop_oldest() {}
+        }
+        if fits(state) {
+            state.backlog.put(entry);
+        } else if self.when_slow == WhenSlow::Drop && entry.is_message() {
+            state.backlog.refuse(entry, self.limit.saturating_sub(state.held));
+        } else {
+            return Some(entry);
+        }
+        None
     }
 
     /// Nothing is done under this lock that can panic half-way, so a poisoned one is still whole.
@@ -157,96 +224,82 @@ impl Queue {
 }
 
 impl State {
-    fn has_room(&self, record: &Record, limit: u64) -> bool {
-        self.cost == 0 || self.cost + record.cost() <= limit
+    fn is_closed(&self) -> bool {
+        self.closed || self.abandoned
     }
 
-    fn put(&mut self, target: usize, record: Record) {
-        self.cost += record.cost();
-        self.records.push_back((target, record));
+    fn cost(&self) -> u64 {
+        self.held + self.backlog.cost()
+    }
+
+    fn hold(&mut self, portion: &VecDeque<Entry>) {
+        for entry in portion {
+            self.held += entry.record.cost();
+            if !entry.is_message() {
+                continue;
+            }
+            match self.held_of.back_mut() {
+                Some((origin, count)) if Arc::ptr_eq(origin, &entry.record.origin) => *count += 1,
+                _ => self.held_of.push_back((entry.record.origin.clone(), 1)),
+            }
+        }
+    }
+
+    fn let_go(&mut self, cost: u64, mut messages: u64) {
+        self.held = self.held.saturating_sub(cost);
+        while messages > 0
+            && let Some((_, count)) = self.held_of.front_mut()
+        {
+            let gone = messages.min(*count);
+            (messages, *count) = (messages - gone, *count - gone);
+            if *count == 0 {
+                self.held_of.pop_front();
+            }
+        }
+    }
+
+    fn lose_all(&mut self) {
+        self.held = 0;
+        for (origin, count) in self.held_of.drain(..) {
+            (0..count).for_each(|_| origin.drop_one(Loss::Unwritten));
+        }
+        for entry in self.backlog.take(u64::MAX).iter().filter(|entry| entry.is_message()) {
+            entry.record.origin.drop_one(Loss::Unwritten);
+        }
+        for origin in self.waiting.drain(..).filter_map(|waiting| waiting.origin) {
+            origin.drop_one(Loss::Unwritten);
+        }
     }
 }
 
-/// A place among those who wait, given up by whoever waits no more.
+/// A place among those who wait, given up by whoever waits no more. A message that is given up with it is counted as lost.
 struct Ticket<'a> {
     queue: &'a Queue,
     number: u64,
 }
 
 impl<'a> Ticket<'a> {
-    fn draw(queue: &'a Queue) -> Self {
+    fn draw(queue: &'a Queue, entry: &Entry) -> Self {
         let mut state = queue.state();
         state.tickets += 1;
         let number = state.tickets;
-        state.waiting.push_back(number);
+        let origin = entry.is_message().then(|| entry.record.origin.clone());
+        state.waiting.push_back(Waiting { ticket: number, origin });
         Self { queue, number }
     }
 }
 
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
-        self.queue.state().waiting.retain(|number| *number != self.number);
+        let mut state = self.queue.state();
+        let place = state.waiting.iter().position(|waiting| waiting.ticket == self.number);
+        if let Some(Waiting { origin: Some(origin), .. }) = place.and_then(|place| state.waiting.remove(place)) {
+            origin.drop_one(Loss::Closed);
+        }
+        drop(state);
         self.queue.room.notify_waiters();
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{sync::Arc, time::UNIX_EPOCH};
-
-    use futures::FutureExt;
-
-    use super::*;
-    use crate::{
-        account::Account,
-        record::{Body, Line, Origin},
-    };
-
-    fn record(length: usize) -> Record {
-        let origin =
-            Origin { feed: "t".into(), run: 1, count: 1, account: Account::default(), run_account: Arc::default() };
-        let line = Line::from_text(format!("[{}]", "1".repeat(length)).into());
-        Record { recv: UNIX_EPOCH, origin: Arc::new(origin), n: 0, body: Body::Message(line) }
-    }
-
-    #[test]
-    fn is_bounded_in_bytes_and_lets_one_larger_message_in_alone() {
-        let queue = Queue::new(1000);
-        assert!(matches!(queue.offer(0, record(5000)), Ok(None)), "alone");
-        assert!(matches!(queue.offer(0, record(1)), Ok(Some(_))), "full");
-        let (batch, _) = queue.take().now_or_never().flatten().expect("a batch");
-        assert!(matches!(queue.offer(0, record(1)), Ok(Some(_))), "what the writer holds still counts");
-        queue.written(batch.iter().map(|(_, record)| record.cost()).sum());
-        assert!(matches!(queue.offer(0, record(1)), Ok(None)));
-    }
-
-    #[test]
-    fn a_pusher_waits_for_room_and_is_told_of_the_end() {
-        let queue = Queue::new(1000);
-        assert!(queue.push(0, record(900)).now_or_never().is_some());
-        let mut waiting = Box::pin(queue.push(0, record(900)));
-        assert!(waiting.as_mut().now_or_never().is_none());
-        queue.written(2000);
-        assert_eq!(waiting.as_mut().now_or_never(), Some(Ok(())));
-        queue.close();
-        assert_eq!(queue.push(0, record(1)).now_or_never(), Some(Err(Closed)));
-        assert_eq!(queue.take().now_or_never().flatten().expect("what was there").0.len(), 2);
-        assert!(queue.take().now_or_never().expect("at once").is_none());
-    }
-
-    #[test]
-    fn a_large_message_is_not_overtaken_for_ever() {
-        let queue = Queue::new(10_000);
-        assert!(matches!(queue.offer(0, record(5_000)), Ok(None)));
-        let mut large = Box::pin(queue.push(0, record(8_000)));
-        assert!(large.as_mut().now_or_never().is_none());
-        assert!(matches!(queue.offer(0, record(1)), Ok(Some(_))), "there is room, but somebody waits");
-        let mut small = Box::pin(queue.push(0, record(1)));
-        assert!(small.as_mut().now_or_never().is_none());
-        queue.written(6_000);
-        assert_eq!(large.as_mut().now_or_never(), Some(Ok(())));
-        assert_eq!(small.as_mut().now_or_never(), Some(Ok(())));
-        drop(queue.push(0, record(9_000)));
-        assert!(matches!(queue.offer(0, record(1)), Ok(None)), "whoever gave up waiting blocks nobody");
-    }
-}
+mod tests;

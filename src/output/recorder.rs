@@ -7,7 +7,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Closed, Queue};
+use super::{Closed, Entry, Queue};
 use crate::record::{Body, Event, Line, Origin, Record};
 
 /// Records what one feed brings.
@@ -29,7 +29,7 @@ impl Recorder {
     /// the output cost.
     ///
     /// # Errors
-    /// When the output is gone.
+    /// When the output is gone; the message has been counted as lost.
     pub async fn message(
         &self,
         origin: &Arc<Origin>,
@@ -72,10 +72,11 @@ impl Recorder {
     }
 
     async fn put(&self, target: usize, record: Record, stalling: impl FnOnce()) -> Result<Duration, Closed> {
-        let Some(record) = self.queue.offer(target, record)? else { return Ok(Duration::ZERO) };
+        let entry = Entry { target, losses: self.events, record };
+        let Some(entry) = self.queue.offer(entry)? else { return Ok(Duration::ZERO) };
         stalling();
         let begun = Instant::now();
-        self.queue.push(target, record).await?;
+        self.queue.push(entry).await?;
         Ok(begun.elapsed())
     }
 }

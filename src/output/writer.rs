@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use super::{Orders, Queue, Target};
+use super::{Entry, Orders, Queue, Target};
 use crate::record::{Body, Form, Pen, Record};
 
 /// When this much has been put together it is written: large enough that system calls cost nothing (2,700 tickers a
@@ -132,19 +132,19 @@ impl Writer {
     }
 
     /// Writes a batch, giving its room back to `queue` and counting its messages as they are written, and does what is
-    /// ordered.
+    /// ordered. What it does not write, since it failed or has written enough, the queue counts when it is abandoned.
     ///
     /// # Errors
     /// When a target fails: nothing more can be written.
     pub fn write(
         &mut self,
-        (batch, orders): (VecDeque<(usize, Record)>, Orders),
+        (batch, orders): (VecDeque<Entry>, Orders),
         queue: &Queue,
     ) -> Result<Option<Finished>, WriteError> {
         self.pulse.is(WORKING);
         let mut batch = batch.into_iter();
         while self.lines_left != Some(0)
-            && let Some((target, record)) = batch.next()
+            && let Some(Entry { target, record, .. }) = batch.next()
         {
             self.put(target, record, queue)?;
             if self.counted.contains(&target) {
@@ -203,14 +203,12 @@ impl Writer {
         for outlet in &mut self.targets {
             write_all(&mut outlet.target, &mut outlet.together, &self.pulse)?;
         }
-        let mut cost = 0;
-        for record in self.composed.drain(..) {
-            cost += record.cost();
-            if matches!(record.body, Body::Message(_)) {
-                record.origin.write();
-            }
+        let is_message = |record: &&Record| matches!(record.body, Body::Message(_));
+        let cost = self.composed.iter().map(Record::cost).sum();
+        if queue.written(cost, self.composed.iter().filter(is_message).count() as u64) {
+            self.composed.iter().filter(is_message).for_each(|record| record.origin.write());
         }
-        queue.written(cost);
+        self.composed.clear();
         Ok(())
     }
 

@@ -128,10 +128,13 @@ impl Event {
             }),
             Self::Disconnected { ending, last_sequence, lasted } => {
                 let totals = account.totals();
+                let lost = Loss::ALL.into_iter().map(|why| (why.name().to_owned(), account.dropped(why)));
+                let dropped_by: Map<_, _> =
+                    lost.filter(|(_, count)| *count > 0).map(|(why, count)| (why, count.into())).collect();
                 json!({
                     "cause": ending.cause.name(), "code": ending.code, "detail": ending.detail,
                     "last_sequence": last_sequence, "received": totals.received, "written": totals.written,
-                    "dropped": totals.dropped, "gaps": totals.gaps,
+                    "dropped": totals.dropped, "dropped_by": dropped_by, "gaps": totals.gaps,
                     "lasted_ms": u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX),
                 })
             }

@@ -10,7 +10,7 @@ use tickerd::{
     command::{check, init},
     config::{
         Config, ConfigError, Destination, Events, Flags, Form, IfRefused, LogFormat, Ready, Surroundings, Sync,
-        credentials, load,
+        WhenSlow, credentials, load,
     },
 };
 
@@ -421,6 +421,8 @@ fn an_output_is_checked_and_events_find_their_place() {
     assert_eq!(events("path = \"/t\"\nevents = \"log\"").config().output.events, Events::Log);
     assert_eq!(events("events = \"/a/b\"").config().output.events, Events::File("/a/b".into()));
     assert_eq!(events("sync = \"always\"").config().output.sync, Sync::Always);
+    assert_eq!(events("sync = \"always\"").config().output.when_slow, WhenSlow::Block);
+    assert_eq!(events("when_slow = \"drop\"").config().output.when_slow, WhenSlow::Drop);
 
     for (output, message) in [
         ("path = \"\"", ":2: output.path: this is no path"),
@@ -434,7 +436,7 @@ fn an_output_is_checked_and_events_find_their_place() {
         ("sync = \"1\"", "\"1\" is no duration; write it as \"10s\""),
         ("queue = \"32 hectares\"", "\"32 hectares\" is no size; write it as \"32MiB\""),
         ("queue = \"1MB\"", "1MiB is the least"),
-        ("when_slow = \"drop\"", ":2: output.when_slow: \"drop\" is not built yet; \"block\" drops nothing"),
+        ("when_slow = \"drp\"", ":2: output.when_slow: \"drp\" is not known"),
         ("rotate = { every = \"x\", size = \"y\" }", "output.rotate.every: \"x\" is no duration"),
         ("keep = { free = \"x\" }", ":2: output.keep.free: \"x\" is no size"),
     ] {

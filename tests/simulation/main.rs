@@ -2,6 +2,7 @@
 
 mod exchange;
 mod refusals;
+mod slow;
 mod stage;
 
 use std::{

@@ -17,7 +17,7 @@ use futures::future::BoxFuture;
 use tickerd::{
     auth::{Credentials, KeyFile, Scheme, Secret},
     clock::Clock,
-    config::Feed,
+    config::{Feed, WhenSlow},
     desk::Desk,
     feed::{Context, Run, keep_alive},
     inquiry::{Inquiry, List},
@@ -124,6 +124,7 @@ pub struct Plot {
     pub clock: Clock,
     /// How long the reader of the output takes for each batch.
     pub reader: Box<dyn FnMut() -> Duration + Send>,
+    pub when_slow: WhenSlow,
     pub pipe: usize,
     pub if_refused: IfRefused,
     /// The venue is asked by REST as well, as the process does.
@@ -156,6 +157,7 @@ impl Plot {
             exchange,
             clock,
             reader: Box::new(|| Duration::ZERO),
+            when_slow: WhenSlow::Block,
             pipe: 64 * 1024,
             if_refused: IfRefused::Public,
             inquire: false,
@@ -181,7 +183,8 @@ impl Plot {
         }));
         let random = Random::seeded(7);
         let (stop, stopping) = Stop::new();
-        let (queue, run, board) = (Arc::new(Queue::new(QUEUE)), Arc::new(Run::new(&random)), Board::default());
+        let (queue, run, board) =
+            (Arc::new(Queue::new(QUEUE, self.when_slow)), Arc::new(Run::new(&random)), Board::default());
         let desk = self.credentials.clone().map(|credentials| Arc::new(Desk::new(credentials)));
         let mut products = Selection::default();
         for entry in &self.products {
