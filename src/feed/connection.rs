@@ -29,7 +29,7 @@ use crate::{
     record::{Event, Line, Origin},
     session::{Action, Ask, Cause, Ending, Session, Told},
     status::{Place, State},
-    venue::{Arrival, Subscribe, Venue},
+    venue::{Arrival, Kind, Subscribe, Venue},
 };
 
 /// How long a frame of ours, some tens of kilobytes at most, may take to leave: the limit on every send.
@@ -63,6 +63,8 @@ pub(super) struct Connection<'a> {
     answered: Answered,
     /// The words of the last refusal: while it is found out of what they are, they are said once.
     refusal: Option<String>,
+    /// When data came last.
+    data_at: Option<Instant>,
 }
 
 /// What the venue has made of all that was asked.
@@ -112,6 +114,7 @@ impl<'a> Connection<'a> {
             stall: Stall::default(),
             answered: Answered::NotYet,
             refusal: None,
+            data_at: None,
         }
     }
 
@@ -175,6 +178,7 @@ impl<'a> Connection<'a> {
         }
         self.place.heard_by(self.wake_at());
         self.place.is(self.state());
+        self.place.data_at(self.data_at);
         None
     }
 
@@ -271,7 +275,11 @@ impl<'a> Connection<'a> {
         let arrival = arrival.as_deref().map_or(Arrival::UNREADABLE, self.venue.read);
         let (received, last) = self.socket.get_ref().received();
         self.session.handle_bytes(received, last.into_std());
-        self.session.handle_message(arrival, length, now());
+        let now = now();
+        if matches!(arrival.kind, Kind::Data(_)) {
+            self.data_at = Some(now);
+        }
+        self.session.handle_message(arrival, length, now);
         None
     }
 
@@ -353,6 +361,9 @@ impl<'a> Connection<'a> {
         };
         let teller = Teller { context: self.context, origin: &self.origin, stance: self.session.stance(), again };
         if let Some(event) = teller.tell(told) {
+            if let Event::Refused { verdict, .. } = &event {
+                self.place.refused(verdict);
+            }
             self.record(recv, event).await;
         }
     }

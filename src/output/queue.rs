@@ -203,8 +203,14 @@ mod tests {
     };
 
     fn record(length: usize) -> Record {
-        let origin =
-            Origin { feed: "t".into(), run: 1, count: 1, account: Account::default(), run_account: Arc::default() };
+        let origin = Origin {
+            feed: "t".into(),
+            run: 1,
+            count: 1,
+            account: Account::default(),
+            feed_account: Arc::default(),
+            run_account: Arc::default(),
+        };
         let line = Line::from_text(format!("[{}]", "1".repeat(length)).into());
         Record { recv: UNIX_EPOCH, origin: Arc::new(origin), n: 0, body: Body::Message(line) }
     }
