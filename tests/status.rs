@@ -6,7 +6,7 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use rustix::{
@@ -15,6 +15,7 @@ use rustix::{
     process::{Pid, Signal, kill_process},
 };
 use serde_json::Value;
+use tokio::time::Instant;
 
 /// A process that does not outlive its test.
 struct Running(Child);
@@ -32,7 +33,7 @@ impl Drop for Running {
     }
 }
 
-/// A session's folder ($XDG_RUNTIME_DIR), in which daemons run by hand have one of their own.
+/// A folder, and in it the one in which its daemons say how they are.
 struct Scene(tempfile::TempDir);
 
 impl Scene {
@@ -64,8 +65,19 @@ impl Scene {
     fn daemon(&self, url: &str, feed: &str) -> Running {
         fs::create_dir_all(self.runtime()).expect("ours");
         let tape = format!("{feed}.ndjson");
-        let arguments =
-            ["run", "--channel", "ticker_batch", "--product", "BTC-USD", "--url", url, "--output", &tape, "--feed", feed];
+        let arguments = [
+            "run",
+            "--channel",
+            "ticker_batch",
+            "--product",
+            "BTC-USD",
+            "--url",
+            url,
+            "--output",
+            &tape,
+            "--feed",
+            feed,
+        ];
         Running(self.tickerd(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts"))
     }
 
@@ -111,9 +123,8 @@ fn well_then_down_when_the_venue_is_gone_then_gone_itself() {
     let (exchange, url) = scene.exchange();
     let daemon = scene.daemon(&url, "tickers");
     let pid = daemon.0.id();
-    let (line, told) = scene.status_until(|told, code| {
-        code == Some(0) && told["daemons"][0]["report"]["feeds"][0]["last_ms"].is_u64()
-    });
+    let (line, told) = scene
+        .status_until(|told, code| code == Some(0) && told["daemons"][0]["report"]["feeds"][0]["last_ms"].is_u64());
     let report = &told["daemons"][0]["report"];
     assert_eq!((&report["v"], &report["pid"], &report["supervised"]), (&1.into(), &pid.into(), &false.into()));
     let feed = &report["feeds"][0];
@@ -123,7 +134,7 @@ fn well_then_down_when_the_venue_is_gone_then_gone_itself() {
     assert_eq!(scene.status(&["--feed", "others"]).status.code(), Some(2));
 
     let file = scene.runtime().join(format!("status-{pid}.json"));
-    assert_eq!(files(&scene.runtime()), [file.clone()], "one file, and nothing beside it");
+    assert_eq!(&files(&scene.runtime())[..], std::slice::from_ref(&file), "one file, and nothing beside it");
     assert_eq!(fs::metadata(&file).expect("there").permissions().mode() & 0o777 & !0o640, 0);
 
     drop(exchange);
@@ -147,7 +158,8 @@ fn two_daemons_by_hand_are_two_and_take_their_files_with_them() {
     let scene = Scene::new();
     let (_exchange, url) = scene.exchange();
     let (mut first, mut second) = (scene.daemon(&url, "first"), scene.daemon(&url, "second"));
-    let (lines, _) = scene.status_until(|told, code| told["daemons"].as_array().map(Vec::len) == Some(2) && code == Some(0));
+    let (lines, _) =
+        scene.status_until(|told, code| told["daemons"].as_array().map(Vec::len) == Some(2) && code == Some(0));
     for (name, daemon) in [("first", &first), ("second", &second)] {
         let of_it = |line: &str| line.starts_with(name) && line.ends_with(&format!("(process {})", daemon.0.id()));
         assert!(lines.lines().any(of_it), "{lines}");
@@ -168,7 +180,10 @@ fn two_daemons_by_hand_are_two_and_take_their_files_with_them() {
     let output = scene.status(&[]);
     let line = String::from_utf8(output.stdout).expect("UTF-8");
     assert_eq!(output.status.code(), Some(2));
-    assert!(line.contains(scene.runtime().to_str().expect("UTF-8")) && line.contains("systemctl status tickerd"), "{line}");
+    assert!(
+        line.contains(scene.runtime().to_str().expect("UTF-8")) && line.contains("systemctl status tickerd"),
+        "{line}"
+    );
 }
 
 /// Under a service manager the file has no number, and none is written where there is no folder, which is no failure.
@@ -177,7 +192,8 @@ fn the_file_of_a_unit_is_status_json_and_without_a_folder_there_is_none() {
     let scene = Scene::new();
     let (_exchange, url) = scene.exchange();
     fs::create_dir(scene.runtime()).expect("ours");
-    let arguments = ["run", "--channel", "ticker_batch", "--product", "BTC-USD", "--url", &url, "--output", "tape.ndjson"];
+    let arguments =
+        ["run", "--channel", "ticker_batch", "--product", "BTC-USD", "--url", &url, "--output", "tape.ndjson"];
     let mut command = scene.tickerd(&arguments);
     command.env("NOTIFY_SOCKET", scene.0.path().join("nobody")).stdout(Stdio::null()).stderr(Stdio::null());
     let daemon = Running(command.spawn().expect("starts"));

@@ -125,8 +125,8 @@ impl Looked {
 }
 
 fn is_ours(path: &Path) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str());
-    name.is_some_and(|name| name.starts_with("status") && name.ends_with(".json"))
+    let name = path.file_stem().and_then(|name| name.to_str());
+    name.is_some_and(|name| name.starts_with("status")) && path.extension().is_some_and(|extension| extension == "json")
 }
 
 /// Whether the folder is there, if need be from now on. Its parent goes with the session, and is not ours to make.

@@ -1,6 +1,7 @@
 //! One line a feed: its name, how it is, and what there is to say of that.
 
 use std::{
+    fmt::Write as _,
     io,
     path::{Path, PathBuf},
     time::Duration,
@@ -35,7 +36,7 @@ pub(super) fn lines(daemon: &Daemon, alone: bool, is_asked_for: impl Fn(&str) ->
                 Some(why) => (format!("DEAD {}", short(daemon.age)), why),
             };
             if !alone {
-                detail.push_str(&format!(" (process {})", report.pid));
+                let _ = write!(detail, " (process {})", report.pid);
             }
             line(&feed.name, state, &detail)
         })
@@ -146,15 +147,15 @@ fn detail(report: &Report, feed: &FeedReport, age: Duration) -> String {
 
 fn counts(feed: &FeedReport, age: Duration) -> String {
     let mut counts = plural(feed.connections, "connection");
-    counts.push_str(&format!(", {}", plural(feed.received, "message")));
+    let _ = write!(counts, ", {}", plural(feed.received, "message"));
     if feed.dropped > 0 {
-        counts.push_str(&format!(", {} DROPPED", grouped(feed.dropped)));
+        let _ = write!(counts, ", {} DROPPED", grouped(feed.dropped));
     }
     if feed.gaps > 0 {
-        counts.push_str(&format!(", {}", plural(feed.gaps, "gap")));
+        let _ = write!(counts, ", {}", plural(feed.gaps, "gap"));
     }
     if let Some(last) = feed.last_ms {
-        counts.push_str(&format!(", last {} ago", ago(Duration::from_millis(last) + age)));
+        let _ = write!(counts, ", last {} ago", ago(Duration::from_millis(last) + age));
     }
     counts
 }
@@ -173,7 +174,7 @@ fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
