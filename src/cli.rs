@@ -4,10 +4,12 @@
 mod credential;
 mod doctor;
 mod sign;
+mod status;
 
 pub use credential::{Add, Credential};
 pub use doctor::Doctor;
 pub use sign::{Rest, Sign, Signing, Which, Ws};
+pub use status::Status;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -49,6 +51,9 @@ pub enum Command {
     /// Print what `run` would do, and what is wrong with the configuration
     #[command(after_help = CHECK_EXAMPLES)]
     Check(Check),
+    /// Say how each feed of the running daemon is: all well is 0, less is 1, nothing is 2
+    #[command(after_help = status::EXAMPLES)]
+    Status(Status),
     /// Say why a venue refuses the credentials, or why it would
     #[command(after_help = doctor::EXAMPLES)]
     Doctor(Doctor),
@@ -210,6 +215,7 @@ impl Cli {
             },
             Command::Demo(_)
             | Command::Init
+            | Command::Status(_)
             | Command::Doctor(_)
             | Command::Sign(_)
             | Command::Credential(_)
@@ -231,7 +237,8 @@ Examples:
   tickerd run --channel user --credentials main                  record what it may see
   tickerd init > config.toml                                     start a configuration
   tickerd check                                                  see what it would do
-  tickerd run > tape.ndjson                                      do it";
+  tickerd run > tape.ndjson                                      do it
+  tickerd status                                                 see how it is";
 
 const RUN_EXAMPLES: &str = "\
 Examples:
@@ -281,7 +288,15 @@ mod tests {
 
     #[test]
     fn the_examples_of_the_help_are_understood() {
-        let ours = [EXAMPLES, RUN_EXAMPLES, DEMO_EXAMPLES, INIT_EXAMPLES, CHECK_EXAMPLES, SIMULATOR_EXAMPLES];
+        let ours = [
+            EXAMPLES,
+            RUN_EXAMPLES,
+            DEMO_EXAMPLES,
+            INIT_EXAMPLES,
+            CHECK_EXAMPLES,
+            SIMULATOR_EXAMPLES,
+            status::EXAMPLES,
+        ];
         let all = [&ours[..], &sign::ALL_EXAMPLES, &credential::ALL_EXAMPLES].concat();
         for line in all.iter().flat_map(|examples| examples.lines()).filter(|line| line.contains("tickerd ")) {
             let command = line.split(['|', '>', '<', '&']).next().unwrap_or_default();

@@ -8,6 +8,7 @@ pub mod init;
 pub mod run;
 pub mod sign;
 pub mod simulator;
+pub mod status;
 
 use std::io;
 
@@ -31,6 +32,7 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Demo(demo) => demo::run(cli, demo),
         Command::Simulator(simulator) => simulator::run(cli, simulator),
         Command::Init => said(init::run(&mut io::stdout().lock())),
+        Command::Status(options) => status::run(options, &surroundings()?, &mut io::stdout().lock()),
         Command::Doctor(options) => doctor::run(cli, options, &surroundings()?, &mut io::stdout().lock()),
         Command::Sign(options) => sign::run(cli, options, &surroundings()?, &mut io::stdout().lock()),
         Command::Credential(options) => credential::run(options, &surroundings()?, &mut io::stdout().lock()),

@@ -1,4 +1,5 @@
-//! How a command ends: the numbers of sysexits.h, which service managers and scripts know.
+//! How a command ends: the numbers of sysexits.h, which service managers and scripts know, and those of `status`, which
+//! monitors do.
 
 use std::{fmt, process::ExitCode};
 
@@ -15,6 +16,10 @@ pub struct Failure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Status {
+    /// `status`: something is not as it is to be, and something is recorded.
+    Degraded = 1,
+    /// `status`: nothing is recorded.
+    Dead = 2,
     /// The command line is wrong.
     Usage = 64,
     /// Nothing was reachable.

@@ -4,21 +4,16 @@ mod connection;
 mod leg;
 mod outage;
 mod roster;
+mod run;
 
-use std::{
-    future::Future,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-    time::Instant,
-};
+pub use run::{Run, Tally};
+
+use std::{future::Future, sync::Arc, time::Instant};
 
 use tokio::sync::watch;
 
 use self::{outage::Outage, roster::Roster};
 use crate::{
-    account::Account,
     clock::Clock,
     config::Feed,
     desk::Desk,
@@ -27,7 +22,6 @@ use crate::{
     output::Recorder,
     pace::Pace,
     random::Random,
-    record::Origin,
     refill::Refiller,
     shutdown::Stopping,
     status::{Board, Place, State},
@@ -57,41 +51,6 @@ pub struct Context {
     pub refill: Option<Refiller>,
     /// When to stop.
     pub stopping: Stopping,
-}
-
-/// One run of the process.
-#[derive(Debug)]
-pub struct Run {
-    /// Its random id.
-    pub id: u32,
-    /// Connections made so far.
-    pub connections: AtomicU64,
-    /// What all of them received, and what became of it.
-    pub account: Arc<Account>,
-}
-
-impl Run {
-    /// A run that has made no connection yet.
-    #[must_use]
-    pub fn new(random: &Random) -> Self {
-        let [a, b, c, d, ..] = random.bytes();
-        Self { id: u32::from_le_bytes([a, b, c, d]), connections: AtomicU64::new(0), account: Arc::default() }
-    }
-
-    fn connect(&self, feed: &str) -> Origin {
-        self.origin(feed, self.connections.fetch_add(1, Relaxed) + 1)
-    }
-
-    /// What happens to a feed on no connection of its own: number 0.
-    #[must_use]
-    pub fn aside(&self, feed: &str) -> Origin {
-        self.origin(feed, 0)
-    }
-
-    fn origin(&self, feed: &str, count: u64) -> Origin {
-        let (run, run_account) = (self.id, self.account.clone());
-        Origin { feed: feed.into(), run, count, account: Account::default(), run_account }
-    }
 }
 
 /// Keeps one feed alive until told to stop. What is named begins at once; what patterns match begins with the first list of

@@ -38,7 +38,9 @@ pub struct Origin {
     pub count: u64,
     /// What the connection received, and what became of it.
     pub account: Account,
-    /// The same over all connections of this run.
+    /// The same over all connections of the feed...
+    pub feed_account: Arc<Account>,
+    /// ...and over all of this run.
     pub run_account: Arc<Account>,
 }
 
@@ -46,24 +48,28 @@ impl Origin {
     /// Counts a message off the socket; its number on the connection, from 0.
     pub fn receive(&self) -> u64 {
         self.run_account.receive();
+        self.feed_account.receive();
         self.account.receive()
     }
 
     /// Counts a message handed to the output.
     pub fn write(&self) {
         self.run_account.write();
+        self.feed_account.write();
         self.account.write();
     }
 
     /// Counts a message lost.
     pub fn drop_one(&self, why: Loss) {
         self.run_account.drop_one(why);
+        self.feed_account.drop_one(why);
         self.account.drop_one(why);
     }
 
     /// Counts a gap.
     pub fn gap(&self) {
         self.run_account.gap();
+        self.feed_account.gap();
         self.account.gap();
     }
 }
@@ -228,6 +234,7 @@ mod tests {
             run: 0x3f2a,
             count: 1,
             account: Account::default(),
+            feed_account: Arc::default(),
             run_account: Arc::default(),
         };
         let recv = UNIX_EPOCH + Duration::new(1_795_541_462, 123_456_789);

@@ -1,5 +1,6 @@
 //! The daemon: starts writer and feeds, hears signals, tells the service manager, and sees to a good end.
 
+mod post;
 mod signals;
 mod slow;
 
@@ -18,7 +19,7 @@ use tokio::{
     time::{sleep, sleep_until, timeout_at},
 };
 
-use self::{signals::Signal, slow::Slow};
+use self::{post::Post, signals::Signal, slow::Slow};
 use crate::{
     account::Loss,
     clock::Clock,
@@ -37,7 +38,7 @@ use crate::{
     rest::Client,
     session::IfRefused,
     shutdown::Stop,
-    status::Board,
+    status::{Board, Sheet},
 };
 
 /// A writer that has work and is not inside a write has this long to finish a batch: a batch is some milliseconds.
@@ -68,6 +69,8 @@ pub struct Surroundings {
     pub random: Random,
     /// This run, for those who want to watch its counters.
     pub run: Arc<Run>,
+    /// Where `tickerd status` reads how it is, if anywhere.
+    pub sheet: Option<Sheet>,
     /// What the system says.
     pub signals: Signals,
     /// Reads the configuration again and names the keys that would need a restart.
@@ -87,8 +90,14 @@ pub async fn run(config: Config, limits: Limits, surroundings: Surroundings) -> 
         .sync_each_write(config.output.sync == Sync::Always);
     let pulse = writer.pulse();
     let written = output::spawn(queue.clone(), writer).map_err(|error| Failure::new(Status::Bug, error))?;
+    let sheet = surroundings.sheet.clone();
     let service = Service::start(config, &routes.feeds, queue, pulse, surroundings);
-    service.supervise(limits, written).await
+    let ended = service.supervise(limits, written).await;
+    // After a bad end it says what there was until then.
+    if let (Ok(()), Some(sheet)) = (&ended, sheet) {
+        sheet.remove();
+    }
+    ended
 }
 
 struct Service {
@@ -97,6 +106,7 @@ struct Service {
     pulse: Arc<Pulse>,
     run: Arc<Run>,
     board: Board,
+    post: Post,
     desks: Vec<Option<Arc<Desk>>>,
     /// Each feed, and whoever asks by REST on behalf of some.
     feeds: JoinSet<()>,
@@ -127,7 +137,7 @@ impl Service {
         pulse: Arc<Pulse>,
         surroundings: Surroundings,
     ) -> Self {
-        let Surroundings { dial, clock, random, run, signals, reread } = surroundings;
+        let Surroundings { dial, clock, random, run, sheet, signals, reread } = surroundings;
         let (stop, stopping) = Stop::new();
         let board = Board::default();
         let (connects, subscribes) = (Arc::<Pace>::default(), Arc::<Pace>::default());
@@ -183,6 +193,7 @@ impl Service {
             config,
             queue,
             pulse,
+            post: Post::new(sheet, run.clone(), clock),
             run,
             board,
             desks,
@@ -258,6 +269,7 @@ impl Service {
             self.manager.still_starting();
         }
         self.manager.status(&format!("{}; {}", self.board.line(now), self.run.account.totals()));
+        self.post.tell(&self.board, now);
         let lost = self.run.account.dropped(Loss::Slow);
         self.slow.tell(self.board.stalled(now), lost, &self.config.output, now);
         if self.board.is_alive(now) && self.writer_is_alive(now) {

@@ -1,7 +1,17 @@
-//! How each leg of each feed is, in one place: for the line that the service manager shows, and for its watchdog.
+//! How each leg of each feed is, in one place: for the line that the service manager shows, for its watchdog, and for the
+//! report that `tickerd status` reads.
+
+mod folder;
+mod report;
+mod sheet;
+
+pub use folder::{Folders, Found, Looked, Unfit};
+pub use report::{Condition, FeedReport, Health, Report};
+pub use sheet::Sheet;
 
 use std::{
     fmt::Write as _,
+    mem::discriminant,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -37,6 +47,12 @@ struct Leg {
     state: State,
     /// By when it will be heard of again; None while the output blocks it.
     heard_by: Option<Instant>,
+    /// Since when it is how it is, as far as somebody has looked since.
+    since: Option<Instant>,
+    /// When data came last, on whichever connection.
+    data_at: Option<Instant>,
+    /// What the venue's last refusal means, while something is missing.
+    refused: Option<String>,
 }
 
 /// How a leg is.
@@ -75,7 +91,8 @@ impl Board {
         let id = board.next_id;
         board.next_id += 1;
         let at = board.legs.iter().rposition(|leg| leg.feed == feed).map_or(board.legs.len(), |last| last + 1);
-        board.legs.insert(at, Leg { id, feed, state: State::Starting, heard_by: Some(now) });
+        let (state, heard_by) = (State::Starting, Some(now));
+        board.legs.insert(at, Leg { id, feed, state, heard_by, since: Some(now), data_at: None, refused: None });
         Place { board: self.clone(), id }
     }
 
@@ -134,9 +151,31 @@ impl Board {
 }
 
 impl Place {
-    /// Says how the leg is.
+    /// Says how the leg is. A try is no change while nothing has come of it: what is down stays so, and since when.
     pub fn is(&self, state: State) {
-        self.with(|leg| leg.state = state);
+        self.with(|leg| {
+            if matches!((&leg.state, &state), (State::Down { .. }, State::Starting)) {
+                return;
+            }
+            // What was before a stall goes on after it.
+            if !matches!(leg.state, State::Stalled { .. }) && discriminant(&leg.state) != discriminant(&state) {
+                leg.since = None;
+            }
+            if state.badness() == 0 {
+                leg.refused = None;
+            }
+            leg.state = state;
+        });
+    }
+
+    /// Data came last at this time, if any has.
+    pub fn data_at(&self, last: Option<Instant>) {
+        self.with(|leg| leg.data_at = last.or(leg.data_at));
+    }
+
+    /// The venue refused something, and what that means.
+    pub fn refused(&self, verdict: &str) {
+        self.with(|leg| leg.refused = Some(verdict.to_owned()));
     }
 
     /// Promises to be heard of again by then.

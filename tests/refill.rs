@@ -12,6 +12,7 @@ use serde_json::Value;
 use tickerd::{
     account::Account,
     clock::Clock,
+    config::WhenSlow,
     net::{Dial, DialError, Opened, Wire},
     output::{Queue, Recorder, Sink, Target, Writer},
     random::Random,
@@ -66,13 +67,19 @@ impl Stage {
         let made = Refiller::new(client, MARKET.rest, "https://api.coinbase.com", clock, random);
         let (refiller, refilling) = made.expect("the venue tells its trades");
         let (stop, stopping) = Stop::new();
-        let origin =
-            Origin { feed: "tape".into(), run: 1, count: 2, account: Account::default(), run_account: Arc::default() };
+        let origin = Origin {
+            feed: "tape".into(),
+            run: 1,
+            count: 2,
+            account: Account::default(),
+            feed_account: Arc::default(),
+            run_account: Arc::default(),
+        };
         Self {
             refiller,
             keeping: tokio::spawn(refilling.keep(stopping)),
             stop,
-            queue: Arc::new(Queue::new(64 * 1024 * 1024)),
+            queue: Arc::new(Queue::new(64 * 1024 * 1024, WhenSlow::Block)),
             origin: Arc::new(origin),
             asked: Shared::default(),
         }

@@ -65,7 +65,8 @@ pub fn run(cli: &Cli, typed: &cli::Demo) -> Result<(), Failure> {
 
         tell("an exchange of our own is open on loopback, ten times real pace; it checks every signature");
         let reread = Box::new(|_: &Config| Ok(Vec::new()));
-        let surroundings = Surroundings { dial: Arc::new(Network::new(tls)), clock, random, run, signals, reread };
+        let surroundings =
+            Surroundings { dial: Arc::new(Network::new(tls)), clock, random, run, sheet: None, signals, reread };
         let result = service::run(config(venue, exchange, credentials)?, limits, surroundings).await;
         narrator.farewell();
         result

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{block_on, keep_out_of_core_files, load};
+use super::{block_on, keep_out_of_core_files, load, surroundings as of_process};
 use crate::{
     cli::{self, Cli},
     clock::Clock,
@@ -10,8 +10,10 @@ use crate::{
     exit::{Failure, Status},
     log,
     net::{Network, client_config},
+    notify::Manager,
     random::Random,
     service::{self, Limits, Run, Signals, Surroundings},
+    status::{Folders, Sheet},
 };
 
 /// Keeps every configured feed alive and records what it delivers.
@@ -33,6 +35,7 @@ pub fn run(cli: &Cli, options: &cli::Run) -> Result<(), Failure> {
             clock: Clock::system(),
             run: Arc::new(Run::new(&random)),
             random,
+            sheet: Sheet::of_process(&Folders::new(&of_process()?), Manager::is_present()),
             signals: Signals::listen().map_err(|error| Failure::new(Status::Bug, format!("no signals: {error}")))?,
             reread: Box::new({
                 let cli = cli.clone();

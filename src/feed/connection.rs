@@ -28,7 +28,7 @@ use crate::{
     record::{Event, Line, Origin},
     session::{Action, Ask, Cause, Ending, Session, Told},
     status::{Place, State},
-    venue::{Arrival, Subscribe, Venue},
+    venue::{Arrival, Kind, Subscribe, Venue},
 };
 
 /// How long a frame of ours, some tens of kilobytes at most, may take to leave: the limit on every send.
@@ -64,6 +64,8 @@ pub(super) struct Connection<'a> {
     stall: Stall,
     answered: Answered,
     said: Said,
+    /// When data came last.
+    data_at: Option<Instant>,
 }
 
 /// What the venue has made of all that was asked.
@@ -113,6 +115,7 @@ impl<'a> Connection<'a> {
             stall: Stall::default(),
             answered: Answered::NotYet,
             said: Said::default(),
+            data_at: None,
         }
     }
 
@@ -183,6 +186,7 @@ impl<'a> Connection<'a> {
         if let Some(state) = self.state() {
             self.place.is(state);
         }
+        self.place.data_at(self.data_at);
         None
     }
 
@@ -281,7 +285,11 @@ impl<'a> Connection<'a> {
         let arrival = arrival.as_deref().map_or_else(Arrival::unreadable, self.venue.read);
         let (received, last) = self.socket.get_ref().received();
         self.session.handle_bytes(received, last.into_std());
-        self.session.handle_message(arrival, length, recv, now());
+        let now = now();
+        if matches!(arrival.kind, Kind::Data(_)) {
+            self.data_at = Some(now);
+        }
+        self.session.handle_message(arrival, length, recv, now);
         while let Some(told) = self.session.told() {
             self.tell(told).await;
         }
@@ -361,6 +369,9 @@ impl<'a> Connection<'a> {
         let again = self.said.again(&told, now());
         let teller = Teller { context: self.context, origin: &self.origin, stance: self.session.stance(), again };
         let Some(event) = teller.tell(told) else { return };
+        if let Event::Refused { verdict, .. } = &event {
+            self.place.refused(verdict);
+        }
         let wanted = teller.wanted(&event);
         self.record(recv, event).await;
         // Behind the gap's own line, whatever becomes of it.

@@ -202,7 +202,7 @@ impl Entry {
         origin.drop_one(Loss::Slow);
         let bytes = match &body {
             Body::Message(line) => line.as_bytes().len() as u64,
-            Body::Event(_) => 0,
+            Body::Recovered(_) | Body::Event(_) => 0,
         };
         let event = Event::Dropped { count: 1, bytes, why: Loss::Slow, from: recv, until: recv };
         let record = Record { recv, origin, n, body: Body::Event(Box::new(event)) };

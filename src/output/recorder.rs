@@ -60,7 +60,8 @@ impl Recorder {
     /// Queues an event if there is room, and waits for none: whether it is queued, or belongs to the log alone.
     pub fn event_at_once(&self, origin: &Arc<Origin>, recv: SystemTime, event: Event) -> bool {
         let Some(target) = self.events else { return true };
-        matches!(self.queue.offer(target, aside(origin, recv, Body::Event(Box::new(event)))), Ok(None))
+        let record = aside(origin, recv, Body::Event(Box::new(event)));
+        matches!(self.queue.offer(Entry { target, losses: self.events, record }), Ok(None))
     }
 
     /// Queues what did not come over the connection and was asked for by REST, among the messages; otherwise as an event.

@@ -13,7 +13,14 @@ use crate::{
 };
 
 fn origin(count: u64, run: &Arc<Account>) -> Arc<Origin> {
-    Arc::new(Origin { feed: "t".into(), run: 1, count, account: Account::default(), run_account: run.clone() })
+    Arc::new(Origin {
+        feed: "t".into(),
+        run: 1,
+        count,
+        account: Account::default(),
+        feed_account: Arc::default(),
+        run_account: run.clone(),
+    })
 }
 
 /// A message that costs `128 + length + 2`, unless that is less than the record of a loss.
@@ -62,6 +69,7 @@ fn shown(entry: &Entry) -> String {
             }
             _ => "-".to_owned(),
         },
+        Body::Recovered(_) => "r".to_owned(),
     }
 }
 

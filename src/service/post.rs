@@ -1,0 +1,62 @@
+//! Keeps `status.json` up to date.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
+
+use crate::{
+    clock::Clock,
+    feed::Run,
+    notify::Manager,
+    status::{Board, Report, Sheet},
+};
+
+/// Writes what is known of each feed to this daemon's sheet, if it has one.
+pub(super) struct Post {
+    sheet: Option<Sheet>,
+    run: Arc<Run>,
+    clock: Clock,
+    started: SystemTime,
+    /// How many messages each feed had lost, and when that was seen to become more.
+    drops: HashMap<String, (u64, Option<Instant>)>,
+}
+
+impl Post {
+    pub(super) fn new(sheet: Option<Sheet>, run: Arc<Run>, clock: Clock) -> Self {
+        let started = clock.now();
+        Self { sheet, run, clock, started, drops: HashMap::new() }
+    }
+
+    /// Writes it where it is due.
+    pub(super) fn tell(&mut self, board: &Board, now: Instant) {
+        let Some(mut sheet) = self.sheet.take_if(|sheet| sheet.is_due(now)) else { return };
+        sheet.write(&self.report(board, now), now);
+        self.sheet = Some(sheet);
+    }
+
+    fn report(&mut self, board: &Board, now: Instant) -> Report {
+        let (mut feeds, clock) = board.report(now);
+        for feed in &mut feeds {
+            let tally = self.run.tally(&feed.name);
+            let seen = self.drops.entry(feed.name.clone()).or_default();
+            if tally.totals.dropped > seen.0 {
+                *seen = (tally.totals.dropped, Some(now));
+            }
+            let last_drop = seen.1.map(|at| now.saturating_duration_since(at));
+            feed.count(tally.connections, tally.totals, last_drop);
+        }
+        Report {
+            v: Report::V,
+            tickerd: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            run: format!("{:08x}", self.run.id),
+            supervised: Manager::is_present(),
+            started: self.started,
+            written: self.clock.now(),
+            clock_offset_ms: clock.map(|offset| offset.ms),
+            feeds,
+        }
+    }
+}
