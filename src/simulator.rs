@@ -9,6 +9,7 @@ mod exchange;
 mod faults;
 mod gate;
 mod market;
+mod mishaps;
 mod observed;
 mod outbox;
 mod pace;

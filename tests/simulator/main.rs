@@ -3,6 +3,7 @@
 mod client;
 mod exchange;
 mod faults;
+mod gaps;
 mod recording;
 mod rest;
 mod subscribing;

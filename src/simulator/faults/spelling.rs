@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{Fault, Rule, When};
+use crate::venue;
 
 /// A fault that can not be had, with what there is.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,10 +20,13 @@ pub struct FaultError {
 
 /// What a drip brings when nothing else is said: a ticker frame each half second.
 const DRIP: u32 = 1_000;
+/// How far a count steps back when nothing else is said.
+pub(super) const BACK: u32 = 5;
 
-const KNOWN: &str = "close:CODE, reset, cut, silence, dead, garbage, hole, drip[:BYTES-A-SECOND], each with @3s or @n50 \
-                     (after 50 messages); holes:PROBABILITY, refuse:COUNT, 429[:SECONDS], 503[:SECONDS], mute, no-ack, \
-                     no-heartbeats, fragment, random:PER-MINUTE; before any of them connN: for the Nth connection only; \
+const KNOWN: &str = "close:CODE, reset, cut, silence, dead, garbage, hole, late, back[:NUMBERS], dead-channel:CHANNEL, \
+                     drip[:BYTES-A-SECOND], each with @3s or @n50 (after 50 messages); holes:PROBABILITY, \
+                     refuse:COUNT, 429[:SECONDS], 503[:SECONDS], mute, no-ack, no-heartbeats, only-heartbeats, \
+                     fragment, random:PER-MINUTE; before any of them connN: for the Nth connection only; \
                      of the whole exchange, revoke:10s-40s (no signature is taken meanwhile), clock:+90s or clock:-90s \
                      (it is off), refuse-rest:COUNT";
 
@@ -70,10 +74,14 @@ fn read_fault(text: &str) -> Result<Fault, String> {
         ("dead", None) => Fault::Dead,
         ("garbage", None) => Fault::Garbage,
         ("hole", None) => Fault::Hole,
+        ("late", None) => Fault::Late,
+        ("back", value) => Fault::Back(value.map_or(Ok(BACK), numbers)?),
+        ("dead-channel", Some(value)) => Fault::DeadChannel(channel(value)?),
         ("503", value) => Fault::Unavailable(value.map_or(Ok(1), number)?),
         ("mute", None) => Fault::Mute,
         ("no-ack", None) => Fault::NoAck,
         ("no-heartbeats", None) => Fault::NoHeartbeats,
+        ("only-heartbeats", None) => Fault::OnlyHeartbeats,
         ("fragment", None) => Fault::Fragment,
         _ => return Err(format!("there are {KNOWN}")),
     };
@@ -100,6 +108,19 @@ fn close_code(text: &str) -> Result<u16, String> {
 
 fn number(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| format!("\"{text}\" is not a number"))
+}
+
+fn numbers(text: &str) -> Result<u32, String> {
+    let possible = |by: &u32| *by > 0;
+    text.parse().ok().filter(possible).ok_or_else(|| "back wants a number of numbers, as in back:5".to_owned())
+}
+
+/// A channel of any venue, by its own name: faults do not know which venue they will be at.
+fn channel(text: &str) -> Result<&'static str, String> {
+    let mut names = venue::ALL.iter().flat_map(|venue| venue.channels).map(|channel| channel.name);
+    names
+        .find(|name| *name == text)
+        .ok_or_else(|| "dead-channel wants a channel of the venue, as in dead-channel:level2".to_owned())
 }
 
 fn share(text: &str) -> Result<f64, String> {
@@ -153,8 +174,11 @@ impl fmt::Display for Fault {
             Self::Dead => f.write_str("silence, without pongs"),
             Self::Garbage => f.write_str("garbage"),
             Self::Drip(bytes) => write!(f, "drip, {bytes} bytes a second"),
-            Self::Hole => f.write_str("a sequence hole"),
-            Self::Holes(probability) => write!(f, "sequence holes, {probability}"),
+            Self::Hole => f.write_str("a message lost"),
+            Self::Holes(probability) => write!(f, "messages lost, {probability}"),
+            Self::Late => f.write_str("a message late"),
+            Self::Back(by) => write!(f, "a count {by} back"),
+            Self::DeadChannel(name) => write!(f, "{name} dead"),
             Self::Refuse(count) => write!(f, "refusal of {count} subscribes"),
             Self::RefuseRest(count) => write!(f, "refusal of {count} REST requests"),
             Self::Revoke { from, until } => write!(f, "no signature taken from {from:?} to {until:?}"),
@@ -164,6 +188,7 @@ impl fmt::Display for Fault {
             Self::Mute => f.write_str("acks and no data"),
             Self::NoAck => f.write_str("no acks"),
             Self::NoHeartbeats => f.write_str("no heartbeats"),
+            Self::OnlyHeartbeats => f.write_str("heartbeats and no data"),
             Self::Fragment => f.write_str("fragments"),
             Self::Random(rate) => write!(f, "{rate} faults a minute"),
         }
