@@ -292,7 +292,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Connection<'a, S> {
 
     fn fail(&mut self, fault: Fault) -> Option<Ending> {
         info!(conn = self.number, %fault, "fault");
-        self.simulator.tell(&Observed::Fault { conn: self.number, fault });
+        self.simulator.tell(&Observed::Fault { conn: self.number, fault: fault.clone() });
         match fault {
             Fault::Close(code) => Some(Ending::Closed(code)),
             Fault::Reset => Some(Ending::Reset),
