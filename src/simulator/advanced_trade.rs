@@ -47,8 +47,8 @@ impl Counterpart for AdvancedTrade {
         Box::new(Subscribing(request))
     }
 
-    fn session(&self, sends: Sends, seed: u64, holes: f64, dice: Dice) -> Box<dyn counterpart::Session> {
-        Box::new(Session::new(sends, seed, holes, dice))
+    fn session(&self, sends: Sends, seed: u64, dice: Dice) -> Box<dyn counterpart::Session> {
+        Box::new(Session::new(sends, seed, dice))
     }
 
     fn refuse(&self, refusal: &Refusal) -> String {

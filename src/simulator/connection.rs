@@ -1,12 +1,12 @@
 //! One client's connection: reads and writes at the same time, so that a client who reads slowly is still heard, and
 //! holds no more for it than one turn's messages.
 
+mod ending;
 mod hearing;
 mod playing;
 
 use std::{
     future::{Future, poll_fn},
-    io,
     pin::pin,
     task::{Context, Poll},
     time::Duration,
@@ -15,23 +15,21 @@ use std::{
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    time::{Instant, sleep_until, timeout},
+    io::{AsyncRead, AsyncWrite},
+    time::{Instant, sleep_until},
 };
 use tokio_tungstenite::{
     WebSocketStream,
-    tungstenite::{
-        self, Message, Utf8Bytes,
-        protocol::{CloseFrame, frame::coding::CloseCode},
-    },
+    tungstenite::{Message, Utf8Bytes},
 };
 use tracing::info;
 
 use super::{
     Ending, Observed, Simulator,
-    counterpart::{Sends, Session},
+    counterpart::{Letter, Sends, Session},
     dice::Dice,
     faults::{Fault, Plan},
+    mishaps::{Fate, Mishaps},
     outbox::Outbox,
     wire::Wire,
 };
@@ -57,6 +55,7 @@ pub(super) struct Connection<'a, S> {
     socket: WebSocketStream<Wire<S>>,
     session: Box<dyn Session>,
     plan: Plan,
+    mishaps: Mishaps,
     outbox: Outbox,
     role: Role,
     born: Instant,
@@ -95,6 +94,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Connection<'a, S> {
             Some(tape) if tape.is_free() => (Role::Gathering(None), NOTHING),
             Some(_) => (Role::Market, ACKS_AND_HEARTBEATS),
             None if plan.mute => (Role::Market, Sends { heartbeats: false, ..ACKS_AND_HEARTBEATS }),
+            None if plan.only_heartbeats => (Role::Market, ACKS_AND_HEARTBEATS),
             None => (Role::Market, Sends { acks: !plan.no_ack, heartbeats: !plan.no_heartbeats, data: true }),
         };
         let mut fragments = None;
@@ -104,7 +104,11 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Connection<'a, S> {
             fragments = Some(messages);
         }
         let dice = Dice::new(plan.dice().next(), 3);
-        let session = simulator.counterpart.session(sends, simulator.options.seed, plan.holes, dice);
+        let mut session = simulator.counterpart.session(sends, simulator.options.seed, dice);
+        for channel in &plan.dead {
+            session.kill(channel);
+        }
+        let mishaps = Mishaps::new(plan.holes, Dice::new(plan.dice().next(), 4));
         let born = Instant::now();
         Self {
             number,
@@ -112,6 +116,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Connection<'a, S> {
             socket,
             session,
             plan,
+            mishaps,
             outbox: Outbox::new(fragments),
             role,
             born,
@@ -264,15 +269,30 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Connection<'a, S> {
         let mut market = self.simulator.market();
         market.advance(at);
         match self.session.tick(&market, at) {
-            Ok(frames) => self.outbox.extend(frames),
+            Ok(letters) => {
+                drop(market);
+                self.post(letters);
+            }
             Err(_too_late) => return Some(Ending::Slow),
         }
         None
     }
 
+    /// Puts into the outbox what comes through.
+    fn post(&mut self, letters: Vec<Letter>) {
+        for fate in self.mishaps.befall(letters) {
+            match fate {
+                Fate::Sent(text) => self.outbox.push_text(text.into()),
+                Fate::Lost(text) => {
+                    self.simulator.tell(&Observed::Lost { conn: self.number, message: text.into() });
+                }
+            }
+        }
+    }
+
     fn fail(&mut self, fault: Fault) -> Option<Ending> {
         info!(conn = self.number, %fault, "fault");
-        self.simulator.tell(&Observed::Fault { conn: self.number, fault });
+        self.simulator.tell(&Observed::Fault { conn: self.number, fault: fault.clone() });
         match fault {
             Fault::Close(code) => Some(Ending::Closed(code)),
             Fault::Reset => Some(Ending::Reset),
@@ -294,76 +314,23 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Connection<'a, S> {
                 None
             }
             Fault::Hole => {
-                self.session.lose_one();
+                self.mishaps.lose_one();
+                None
+            }
+            Fault::Late => {
+                self.mishaps.delay_one();
+                None
+            }
+            Fault::Back(by) => {
+                self.session.step_back(by);
+                None
+            }
+            Fault::DeadChannel(name) => {
+                self.session.kill(name);
                 None
             }
             // The others hold from the start, and the plan keeps them apart.
             _ => None,
         }
     }
-
-    async fn end(mut self, ending: Ending) -> Ending {
-        // A client that does not keep to the time is left behind, whatever was still to be said.
-        match ending {
-            Ending::Closed(code) => {
-                let _ = timeout(GOODBYE, self.close(code)).await;
-            }
-            Ending::Left => {
-                let _ = timeout(GOODBYE, self.socket.get_mut().shutdown()).await;
-            }
-            Ending::Cut => {
-                let _ = timeout(GOODBYE, self.cut()).await;
-            }
-            Ending::Slow => {
-                if let Some(words) = self.simulator.counterpart.too_slow() {
-                    let _ = timeout(GOODBYE, self.say_last(words)).await;
-                }
-            }
-            Ending::Dead => hold(self.socket.into_inner()).await,
-            Ending::Reset | Ending::Failed(_) | Ending::Refused(_) | Ending::Answered => {}
-        }
-        ending
-    }
-
-    /// Says goodbye after the message that was begun, and waits for the client's own.
-    async fn close(&mut self, code: u16) -> Result<(), tungstenite::Error> {
-        self.outbox.keep_begun();
-        self.empty().await?;
-        self.socket.close(Some(CloseFrame { code: CloseCode::from(code), reason: Utf8Bytes::default() })).await?;
-        while let Some(Ok(_)) = self.socket.next().await {}
-        Ok(self.socket.get_mut().shutdown().await?)
-    }
-
-    /// Says why it ends, after the message that was begun.
-    async fn say_last(&mut self, words: String) -> Result<(), tungstenite::Error> {
-        self.outbox.keep_begun();
-        self.outbox.push_text(words.into());
-        self.empty().await?;
-        self.socket.flush().await
-    }
-
-    async fn empty(&mut self) -> Result<(), tungstenite::Error> {
-        while let Some((frame, whole)) = self.outbox.pop() {
-            if let Some(message) = whole {
-                self.simulator.tell(&Observed::Sent { conn: self.number, message });
-            }
-            self.socket.feed(frame).await?;
-        }
-        Ok(())
-    }
-
-    /// A frame is announced and comes half.
-    async fn cut(&mut self) -> io::Result<()> {
-        const HALF: &[u8] = b"\x81\x7e\x01\x90{\"channel\":\"ticker_batch\",\"timestamp\":\"2026-";
-        self.socket.flush().await.map_err(io::Error::other)?;
-        let wire = self.socket.get_mut();
-        wire.write_all(HALF).await?;
-        wire.flush().await
-    }
-}
-
-/// Stays connected and answers nothing, until the client gives up.
-async fn hold(mut wire: impl AsyncRead + Unpin) {
-    let mut unread = [0; 4_096];
-    while let Ok(1..) = wire.read(&mut unread).await {}
 }

@@ -38,9 +38,8 @@ pub trait Counterpart: Sync {
     /// What such a message signs.
     fn subscribing<'a>(&self, request: &'a Request) -> Box<dyn Signed + 'a>;
 
-    /// Begins the conversation on a new connection, which loses messages with the probability `holes`; `seed` is the
-    /// exchange's, `dice` are the connection's own.
-    fn session(&self, sends: Sends, seed: u64, holes: f64, dice: Dice) -> Box<dyn Session>;
+    /// Begins the conversation on a new connection; `seed` is the exchange's, `dice` are the connection's own.
+    fn session(&self, sends: Sends, seed: u64, dice: Dice) -> Box<dyn Session>;
 
     /// What a client is told by WebSocket that is refused.
     fn refuse(&self, refusal: &Refusal) -> String;
@@ -71,8 +70,11 @@ pub trait Session: Send {
     /// From now on it sends this.
     fn set_sends(&mut self, sends: Sends);
 
-    /// A message is lost on the way: its number is missing.
-    fn lose_one(&mut self);
+    /// Before the next message that has a number its count steps back by so many, and goes on from there.
+    fn step_back(&mut self, by: u32);
+
+    /// From now on this channel is acked and sends nothing.
+    fn kill(&mut self, channel: &'static str);
 
     /// When there is something to tell again.
     fn due(&self) -> Option<Duration>;
@@ -81,16 +83,25 @@ pub trait Session: Send {
     ///
     /// # Errors
     /// When it asks for what can not be had; then nothing changes.
-    fn apply(&mut self, request: &Request, market: &Market, at: Duration) -> Result<Vec<String>, Refusal>;
+    fn apply(&mut self, request: &Request, market: &Market, at: Duration) -> Result<Vec<Letter>, Refusal>;
 
     /// Tells what is due.
     ///
     /// # Errors
     /// When the client is so far behind that its book can not be brought up to date.
-    fn tick(&mut self, market: &Market, at: Duration) -> Result<Vec<String>, TooLate>;
+    fn tick(&mut self, market: &Market, at: Duration) -> Result<Vec<Letter>, TooLate>;
 
     /// The connection's whole set.
-    fn ack(&mut self, market: &Market, at: Duration) -> String;
+    fn ack(&mut self, market: &Market, at: Duration) -> Letter;
+}
+
+/// A message as it is made; what becomes of it on the way is the connection's.
+#[derive(Debug)]
+pub struct Letter {
+    /// Its text.
+    pub text: String,
+    /// Which of the connection's counts its number is of; None where it has no number, and nobody could miss it.
+    pub count: Option<String>,
 }
 
 /// What a session sends.

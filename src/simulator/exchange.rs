@@ -47,8 +47,8 @@ impl Counterpart for Exchange {
         Box::new(Subscribing(request))
     }
 
-    fn session(&self, sends: Sends, _: u64, holes: f64, dice: Dice) -> Box<dyn counterpart::Session> {
-        Box::new(Session::new(sends, holes, dice))
+    fn session(&self, sends: Sends, _: u64, dice: Dice) -> Box<dyn counterpart::Session> {
+        Box::new(Session::new(sends, dice))
     }
 
     fn refuse(&self, refusal: &Refusal) -> String {

@@ -1,7 +1,9 @@
 //! Faults on request, written `[connN:]FAULT[@WHEN]`, each the same again with the same seed.
 
+mod plan;
 mod spelling;
 
+pub use plan::Plan;
 pub use spelling::FaultError;
 
 use std::{
@@ -12,7 +14,8 @@ use std::{
     time::Duration,
 };
 
-use super::dice::Dice;
+use super::{Speed, market::Calendar};
+use crate::venue::Product;
 
 /// What is to go wrong; nothing by default.
 #[derive(Clone, Debug, Default)]
@@ -30,7 +33,7 @@ struct Rule {
 }
 
 /// What can go wrong.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Fault {
     /// A close frame of this code, and the polite end.
     Close(u16),
@@ -46,16 +49,39 @@ pub enum Fault {
     Garbage,
     /// From now on so many bytes a second.
     Drip(u32),
-    /// A message lost: the next number is skipped.
+    /// The next message that has a number is made and not sent.
     Hole,
-    /// As `Hole`, before each message with this probability.
+    /// As `Hole`, each message with this probability.
     Holes(f64),
+    /// The next message that has a number is sent behind the one after it.
+    Late,
+    /// Before the next message that has a number the count steps back by so many, and goes on from there.
+    Back(u32),
+    /// The channel of this name is acked and sends nothing, whatever is asked of it; the others go on.
+    DeadChannel(&'static str),
     /// The first N subscribes are refused, whatever they are.
     Refuse(u32),
     /// So many signed REST requests are refused that are in order.
     RefuseRest(u32),
     /// Every signature made meanwhile is refused, counted from the exchange's opening; connections stand.
     Revoke {
+        /// From then on.
+        from: Duration,
+        /// Until then.
+        until: Duration,
+    },
+    /// Nothing of the market is told or traded meanwhile, no snapshot either, counted from the exchange's opening; acks and
+    /// heartbeats go on, connections stand, and afterwards it all goes on where it was.
+    Maintenance {
+        /// From then on.
+        from: Duration,
+        /// Until then.
+        until: Duration,
+    },
+    /// The venue does not know a product of its market meanwhile, counted from the exchange's opening.
+    Unlisted {
+        /// Which.
+        product: Product,
         /// From then on.
         from: Duration,
         /// Until then.
@@ -73,6 +99,8 @@ pub enum Fault {
     NoAck,
     /// Heartbeats are acked and never sent.
     NoHeartbeats,
+    /// Acks and heartbeats, and nothing of the market.
+    OnlyHeartbeats,
     /// On a healthy stream: messages in fragments, pings between them, TCP writes cut at random.
     Fragment,
     /// So many of the momentary ones a minute, on average, at random; refusals and upgrades among them.
@@ -88,30 +116,10 @@ pub enum When {
     Messages(u64),
 }
 
-/// What goes wrong on one connection.
-#[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fault of its own, and any of them may come together")]
-pub struct Plan {
-    /// The upgrade is answered with this instead.
-    pub upgrade: Option<Fault>,
-    /// Acks and nothing else.
-    pub mute: bool,
-    /// Data without acks.
-    pub no_ack: bool,
-    /// Heartbeats are never sent.
-    pub no_heartbeats: bool,
-    /// Fragments, pings and cut writes.
-    pub fragment: bool,
-    /// The probability of a hole before a message.
-    pub holes: f64,
-    moments: Vec<(When, Fault)>,
-    refusals: Vec<Arc<AtomicU32>>,
-    /// Random faults a minute.
-    rate: f64,
-    dice: Dice,
-}
-
 impl Faults {
+    /// All that there are, as they are typed.
+    pub const KNOWN: &str = spelling::KNOWN;
+
     /// Reads faults as they are typed.
     ///
     /// # Errors
@@ -120,37 +128,29 @@ impl Faults {
         texts.iter().map(|text| text.parse()).collect::<Result<_, _>>().map(Self)
     }
 
-    /// What goes wrong on the connection counted `connection`.
-    #[must_use]
-    pub fn plan(&self, connection: u64, seed: u64) -> Plan {
-        let mut plan = Plan::healthy(Dice::new(seed, connection));
-        for rule in self.0.iter().filter(|rule| rule.connection.is_none_or(|only| only == connection)) {
-            match rule.fault {
-                Fault::TooMany(_) | Fault::Unavailable(_) => plan.upgrade = Some(rule.fault),
-                Fault::Mute => plan.mute = true,
-                Fault::NoAck => plan.no_ack = true,
-                Fault::NoHeartbeats => plan.no_heartbeats = true,
-                Fault::Fragment => plan.fragment = true,
-                Fault::Holes(probability) => plan.holes = probability,
-                Fault::Refuse(_) => plan.refusals.push(Arc::clone(&rule.left)),
-                Fault::Random(rate) => plan.rate = rate,
-                Fault::RefuseRest(_) | Fault::Revoke { .. } | Fault::Clock(_) => {}
-                momentary => plan.moments.push((rule.when, momentary)),
-            }
-        }
-        if plan.rate > 0.0 {
-            plan.draw_upgrade();
-            plan.draw_moment(Duration::ZERO);
-        }
-        plan
-    }
-
     /// Whether signatures are refused, so long `after` the exchange has opened.
     #[must_use]
     pub fn revokes(&self, after: Duration) -> bool {
         let revokes =
             |rule: &Rule| matches!(rule.fault, Fault::Revoke { from, until } if (from..until).contains(&after));
         self.0.iter().any(revokes)
+    }
+
+    /// When there is no market, or one without some product; a market of this `speed`.
+    #[must_use]
+    pub(super) fn calendar(&self, speed: Speed) -> Calendar {
+        let span = |from: &Duration, until: &Duration| speed.market(*from)..speed.market(*until);
+        let mut calendar = Calendar::default();
+        for rule in &self.0 {
+            match &rule.fault {
+                Fault::Maintenance { from, until } => calendar.closed.push(span(from, until)),
+                Fault::Unlisted { product, from, until } => {
+                    calendar.unlisted.push((product.clone(), span(from, until)))
+                }
+                _ => {}
+            }
+        }
+        calendar
     }
 
     /// How far the venue's clock is off, in milliseconds.
@@ -172,105 +172,21 @@ fn take_one(left: &AtomicU32) -> bool {
     left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
 }
 
-impl When {
-    fn is_reached(self, after: Duration, messages: u64) -> bool {
-        match self {
-            Self::After(at) => at <= after,
-            Self::Messages(count) => count <= messages,
-        }
-    }
-}
-
-impl Plan {
-    fn healthy(dice: Dice) -> Self {
-        Self {
-            upgrade: None,
-            mute: false,
-            no_ack: false,
-            no_heartbeats: false,
-            fragment: false,
-            holes: 0.0,
-            moments: Vec::new(),
-            refusals: Vec::new(),
-            rate: 0.0,
-            dice,
-        }
-    }
-
-    /// When the next fault is due by the clock, counted from the upgrade.
-    #[must_use]
-    pub fn next(&self) -> Option<Duration> {
-        let after = |(when, _): &(When, Fault)| match when {
-            When::After(after) => Some(*after),
-            When::Messages(_) => None,
-        };
-        self.moments.iter().filter_map(after).min()
-    }
-
-    /// Whether a fault is due `after` the upgrade and after `messages`.
-    #[must_use]
-    pub fn is_due(&self, after: Duration, messages: u64) -> bool {
-        self.moments.iter().any(|(when, _)| when.is_reached(after, messages))
-    }
-
-    /// The fault that is due `after` the upgrade and after `messages`; each comes once.
-    pub fn take(&mut self, after: Duration, messages: u64) -> Option<Fault> {
-        let place = self.moments.iter().position(|(when, _)| when.is_reached(after, messages))?;
-        let (_, fault) = self.moments.remove(place);
-        if self.rate > 0.0 && self.moments.is_empty() {
-            self.draw_moment(after);
-        }
-        Some(fault)
-    }
-
-    /// Whether the subscribe that just came is to be refused.
-    pub fn refuses(&self) -> bool {
-        self.refusals.iter().any(|left| take_one(left))
-    }
-
-    /// The dice of this connection, for whatever else is left to chance on it.
-    pub fn dice(&mut self) -> &mut Dice {
-        &mut self.dice
-    }
-
-    fn draw_upgrade(&mut self) {
-        match self.dice.below(20) {
-            0 => self.upgrade = Some(Fault::TooMany(1)),
-            1 => self.upgrade = Some(Fault::Unavailable(1)),
-            2 => self.refusals.push(Arc::new(AtomicU32::new(1))),
-            3 => self.fragment = true,
-            _ => {}
-        }
-    }
-
-    /// Waits between faults are exponential, so that none knows of the one before.
-    fn draw_moment(&mut self, from: Duration) {
-        const DRAWN: [Fault; 9] = [
-            Fault::Close(1000),
-            Fault::Close(1001),
-            Fault::Close(1011),
-            Fault::Reset,
-            Fault::Cut,
-            Fault::Silence,
-            Fault::Dead,
-            Fault::Garbage,
-            Fault::Hole,
-        ];
-        let wait = -(1.0 - self.dice.share()).ln() * 60.0 / self.rate;
-        let wait = Duration::try_from_secs_f64(wait).unwrap_or(Duration::MAX);
-        let fault = DRAWN[self.dice.index(DRAWN.len())];
-        self.moments.push((When::After(from.saturating_add(wait)), fault));
-    }
-}
-
 impl Fault {
     /// It is the whole exchange's, and of no connection.
-    fn is_everywhere(self) -> bool {
-        matches!(self, Self::RefuseRest(_) | Self::Revoke { .. } | Self::Clock(_))
+    fn is_everywhere(&self) -> bool {
+        matches!(
+            self,
+            Self::RefuseRest(_)
+                | Self::Revoke { .. }
+                | Self::Maintenance { .. }
+                | Self::Unlisted { .. }
+                | Self::Clock(_)
+        )
     }
 
     /// It comes at a moment; else it holds from the start.
-    fn is_momentary(self) -> bool {
+    fn is_momentary(&self) -> bool {
         matches!(
             self,
             Self::Close(_)
@@ -281,6 +197,9 @@ impl Fault {
                 | Self::Garbage
                 | Self::Drip(_)
                 | Self::Hole
+                | Self::Late
+                | Self::Back(_)
+                | Self::DeadChannel(_)
         )
     }
 }
@@ -294,33 +213,6 @@ mod tests {
     }
 
     #[test]
-    fn moments_come_once_each_and_in_their_time() {
-        let mut plan = faults(&["close:1001@3s", "garbage@n50", "conn2:reset@1s"]).expect("known").plan(1, 0);
-        assert_eq!(plan.next(), Some(Duration::from_secs(3)));
-        assert_eq!(plan.take(Duration::from_secs(2), 49), None);
-        assert_eq!(plan.take(Duration::from_secs(2), 50), Some(Fault::Garbage));
-        assert_eq!(plan.take(Duration::from_secs(3), 50), Some(Fault::Close(1001)));
-        assert_eq!(plan.take(Duration::from_secs(300), 5_000), None);
-    }
-
-    #[test]
-    fn a_fault_of_one_connection_spares_the_others() {
-        let faults = faults(&["conn1:429:7", "conn2:mute", "conn2:holes:0.5"]).expect("known");
-        assert_eq!(faults.plan(1, 0).upgrade, Some(Fault::TooMany(7)));
-        let second = faults.plan(2, 0);
-        assert!(second.upgrade.is_none() && second.mute && second.holes > 0.4);
-        assert!(!faults.plan(3, 0).mute);
-    }
-
-    #[test]
-    fn refusals_are_counted_over_all_connections() {
-        let faults = faults(&["refuse:2"]).expect("known");
-        assert!(faults.plan(1, 0).refuses());
-        assert!(faults.plan(2, 0).refuses());
-        assert!(!faults.plan(3, 0).refuses());
-    }
-
-    #[test]
     fn revocation_and_clock_are_the_whole_exchanges() {
         let faults = faults(&["revoke:10s-40s", "clock:-90s", "refuse-rest:1"]).expect("known");
         let revoked = [9, 10, 39, 40].map(|after| faults.revokes(Duration::from_secs(after)));
@@ -331,17 +223,14 @@ mod tests {
     }
 
     #[test]
-    fn the_same_seed_draws_the_same_faults() {
-        let faults = faults(&["random:6"]).expect("known");
-        let draw = |seed| {
-            let mut plan = faults.plan(4, seed);
-            (plan.next(), plan.take(Duration::MAX, 0))
-        };
-        assert_eq!(draw(1), draw(1));
-        assert_ne!(draw(1), draw(2));
-        let mean =
-            (1..500).filter_map(|conn| faults.plan(conn, 1).next()).map(|at| at.as_secs_f64()).sum::<f64>() / 499.0;
-        assert!((8.0..12.0).contains(&mean), "six a minute are ten seconds apart: {mean}");
+    fn spans_are_of_the_markets_time() {
+        let faults = faults(&["maintenance:10s-40s", "unlisted:FOO-USD:0s-1h"]).expect("known");
+        let calendar = faults.calendar(Speed::Times(2.0));
+        let closed = [19, 20, 79, 80].map(|at| calendar.is_closed(Duration::from_secs(at)));
+        assert_eq!(closed, [false, true, true, false]);
+        assert!(calendar.is_unlisted("FOO-USD", Duration::from_secs(7_199)));
+        assert!(!calendar.is_unlisted("FOO-USD", Duration::from_secs(7_200)));
+        assert!(!calendar.is_unlisted("BAR-USD", Duration::ZERO));
     }
 
     #[test]
@@ -363,16 +252,18 @@ mod tests {
             "clock:+x",
             "conn1:clock:+90s",
             "clock:+1s@3s",
+            "back:0",
+            "maintenance:1h",
+            "conn1:maintenance:1h-2h",
+            "unlisted:FOO-USD",
+            "unlisted:foo:0s-1h",
+            "unlisted:1h-2h",
+            "dead-channel",
+            "dead-channel:trades",
         ] {
             let error = faults(&[odd]).expect_err(odd).to_string();
             assert!(error.starts_with(&format!("no such fault \"{odd}\"")), "{error}");
         }
         assert!(faults(&["nope"]).expect_err("unknown").to_string().contains("no-heartbeats"));
-    }
-
-    #[test]
-    fn without_a_when_it_comes_at_once() {
-        let mut plan = faults(&["close"]).expect("known").plan(1, 0);
-        assert_eq!(plan.take(Duration::ZERO, 0), Some(Fault::Close(1000)));
     }
 }

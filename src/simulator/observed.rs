@@ -45,6 +45,13 @@ pub enum Observed {
         /// Its payload, text or binary.
         message: Bytes,
     },
+    /// A message was made and never given to the socket: a fault lost it.
+    Lost {
+        /// On which.
+        conn: u64,
+        /// Its payload.
+        message: Bytes,
+    },
     /// A fault began.
     Fault {
         /// On which.

@@ -35,12 +35,6 @@ impl Outbox {
         }
     }
 
-    pub fn extend(&mut self, texts: Vec<String>) {
-        for text in texts {
-            self.push_text(text.into());
-        }
-    }
-
     pub fn push_binary(&mut self, all: Bytes) {
         match &mut self.fragments {
             Some(dice) => fragment(&all, Data::Binary, dice, &mut self.frames),

@@ -126,11 +126,13 @@ impl Simulator {
             return Err(Refusal::MayNotView);
         }
         let now = Timestamp::try_from(self.options.clock.now()).unwrap_or(Timestamp::UNIX_EPOCH);
-        let listed = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut listed = self.listing.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let at = self.pace.now();
+        listed.retain(|listed| !self.calendar.is_unlisted(&listed.id, at));
         let mut market = self.market();
         if resource == Resource::Trades {
             // Whoever missed something asks while nobody else is watching.
-            market.advance(self.pace.now());
+            market.advance(at);
         }
         let facts = Facts {
             now,

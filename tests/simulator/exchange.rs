@@ -20,7 +20,7 @@ const KEY: &str = "0123456789abcdef0123456789abcdef";
 const PHRASE: &str = "a phrase";
 const ACCOUNT: &str = "71452118-efc7-4cc4-8780-a5e22d4baa53";
 
-fn exchange() -> Options {
+pub fn exchange() -> Options {
     Options { venue: &EXCHANGE, depth: 20, ..options() }
 }
 
@@ -42,12 +42,12 @@ fn signature(prehash: &str) -> String {
     STANDARD.encode(hmac::Key::new(SECRET).sign_decoded(prehash).expect("base64"))
 }
 
-fn of(channels: &[&str], products: &[&str]) -> Value {
+pub fn of(channels: &[&str], products: &[&str]) -> Value {
     let channels: Vec<_> = channels.iter().map(|name| json!({"name": name, "product_ids": products})).collect();
     json!({"type": "subscribe", "channels": channels})
 }
 
-fn signed(mut message: Value, timestamp: &str) -> Value {
+pub fn signed(mut message: Value, timestamp: &str) -> Value {
     message["key"] = json!(KEY);
     message["passphrase"] = json!(PHRASE);
     message["timestamp"] = json!(timestamp);

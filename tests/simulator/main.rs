@@ -1,8 +1,10 @@
 //! The built-in exchange, seen by a scripted client: over in-memory streams, under tokio's paused time.
 
+mod calendar;
 mod client;
 mod exchange;
 mod faults;
+mod gaps;
 mod recording;
 mod rest;
 mod subscribing;

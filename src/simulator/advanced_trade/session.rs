@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use super::frame::{self, Part};
 use crate::{
     simulator::{
-        counterpart::{self, Request, Sends, Wanted},
+        counterpart::{self, Letter, Request, Sends, Wanted},
         dice::Dice,
         market::{Market, STEP, TooLate},
         refusal::Refusal,
@@ -22,7 +22,10 @@ pub struct Session {
     subscriptions: BTreeMap<&'static str, Subscription>,
     sends: Sends,
     sequence: u64,
-    holes: f64,
+    /// By how many the sequence is to step back.
+    back: u64,
+    /// Channels that send nothing, for a fault.
+    dead: Vec<&'static str>,
     dice: Dice,
     /// The one user's id, the same on every connection, where acks list one instead of products.
     user: String,
@@ -43,15 +46,16 @@ struct Followed {
 }
 
 impl Session {
-    /// One that loses messages with the probability `holes`; `seed` is the exchange's, `dice` are its own.
+    /// One that has nothing yet; `seed` is the exchange's, `dice` are its own.
     #[must_use]
-    pub fn new(sends: Sends, seed: u64, holes: f64, mut dice: Dice) -> Self {
+    pub fn new(sends: Sends, seed: u64, mut dice: Dice) -> Self {
         let uptime = dice.below(500_000);
         Self {
             subscriptions: BTreeMap::new(),
             sends,
             sequence: 0,
-            holes,
+            back: 0,
+            dead: Vec::new(),
             dice,
             user: Dice::new(seed, u64::MAX).uuid(),
             uptime,
@@ -64,8 +68,12 @@ impl counterpart::Session for Session {
         self.sends = sends;
     }
 
-    fn lose_one(&mut self) {
-        self.sequence += 1;
+    fn step_back(&mut self, by: u32) {
+        self.back += u64::from(by);
+    }
+
+    fn kill(&mut self, channel: &'static str) {
+        self.dead.push(channel);
     }
 
     fn due(&self) -> Option<Duration> {
@@ -73,7 +81,7 @@ impl counterpart::Session for Session {
         self.subscriptions.values().filter(told).filter(|s| period(s.channel).is_some()).map(|s| s.due).min()
     }
 
-    fn apply(&mut self, request: &Request, market: &Market, at: Duration) -> Result<Vec<String>, Refusal> {
+    fn apply(&mut self, request: &Request, market: &Market, at: Duration) -> Result<Vec<Letter>, Refusal> {
         let mut frames = Vec::new();
         for wanted in &request.wanted {
             if !request.subscribe {
@@ -82,7 +90,7 @@ impl counterpart::Session for Session {
             }
             let had = self.subscriptions.contains_key(wanted.channel.name);
             let new = self.subscribe(wanted, market, at)?;
-            if self.tells(wanted.channel) && !(had && new.is_empty()) {
+            if self.tells(wanted.channel) && !(had && new.is_empty()) && !market.is_closed() {
                 for events in snapshots(wanted.channel, &new, market, at) {
                     frames.push(self.frame(wanted.channel, market, at, &events));
                 }
@@ -94,7 +102,7 @@ impl counterpart::Session for Session {
         Ok(frames)
     }
 
-    fn tick(&mut self, market: &Market, at: Duration) -> Result<Vec<String>, TooLate> {
+    fn tick(&mut self, market: &Market, at: Duration) -> Result<Vec<Letter>, TooLate> {
         let mut events = Vec::new();
         let uptime = self.uptime;
         for subscription in self.subscriptions.values_mut() {
@@ -104,6 +112,10 @@ impl counterpart::Session for Session {
             }
             // What was missed is not made up for: a heartbeat late is a heartbeat less.
             subscription.due = if subscription.due + period > at { subscription.due + period } else { at + period };
+            // What happened just before is told when it opens again.
+            if market.is_closed() && !subscription.channel.heartbeat {
+                continue;
+            }
             for text in subscription.news(market, at, uptime)? {
                 events.push((subscription.channel, text));
             }
@@ -112,10 +124,11 @@ impl counterpart::Session for Session {
         Ok(events.iter().map(|(channel, text)| self.frame(channel, market, at, text)).collect())
     }
 
-    fn ack(&mut self, market: &Market, at: Duration) -> String {
+    fn ack(&mut self, market: &Market, at: Duration) -> Letter {
         let mut all = BTreeMap::new();
         for (name, subscription) in &self.subscriptions {
-            let mut listed: Vec<_> = subscription.products.iter().map(|followed| followed.product.clone()).collect();
+            let products = subscription.products.iter().map(|followed| followed.product.clone());
+            let mut listed: Vec<_> = products.filter(|id| !market.is_unlisted(id)).collect();
             self.dice.shuffle(&mut listed);
             match subscription.channel {
                 channel if channel.heartbeat => listed = vec![channel.name.to_owned()],
@@ -176,21 +189,23 @@ impl Session {
     }
 
     fn tells(&self, channel: &Channel) -> bool {
-        if channel.heartbeat { self.sends.heartbeats } else { self.sends.data }
+        let sent = if channel.heartbeat { self.sends.heartbeats } else { self.sends.data };
+        sent && !self.dead.contains(&channel.name)
     }
 
-    fn frame(&mut self, channel: &Channel, market: &Market, at: Duration, events: &str) -> String {
+    fn frame(&mut self, channel: &Channel, market: &Market, at: Duration, events: &str) -> Letter {
         let name = if channel.name == "level2" { "l2_data" } else { channel.name };
         self.number(name, channel.private, market, at, events)
     }
 
-    fn number(&mut self, name: &str, private: bool, market: &Market, at: Duration, events: &str) -> String {
-        if self.dice.chance(self.holes) {
-            self.sequence += 1;
+    fn number(&mut self, name: &str, private: bool, market: &Market, at: Duration, events: &str) -> Letter {
+        // Before the first number there is none to step back to.
+        if self.sequence > 0 {
+            self.sequence = self.sequence.saturating_sub(std::mem::take(&mut self.back));
         }
         let text = frame::envelope(name, private, market.at(at), self.sequence, events);
         self.sequence += 1;
-        text
+        Letter { text, count: Some(String::new()) }
     }
 }
 

@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tracing::{info, warn};
 
 use super::{Connection, Role};
-use crate::simulator::{Observed, refusal::Refusal};
+use crate::simulator::{Observed, counterpart::Letter, refusal::Refusal};
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     pub(super) fn hear(&mut self, message: &Message) {
@@ -22,21 +22,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         let at = self.simulator.options.clock.now();
         self.simulator.tell(&Observed::Subscribe { conn: self.number, text: text.to_owned(), at, accepted });
         match verdict {
-            Ok(frames) => {
+            Ok(letters) => {
                 if let Role::Gathering(last) = &mut self.role {
                     *last = Some(Instant::now());
                 }
-                self.send_unless_silent(frames);
+                self.post_unless_silent(letters);
             }
             Err(refusal) => {
                 let said = self.simulator.counterpart.refuse(&refusal);
                 warn!(conn = self.number, said, "refused: {refusal}");
-                self.send_unless_silent(vec![said]);
+                self.post_unless_silent(vec![Letter { text: said, count: None }]);
             }
         }
     }
 
-    fn answer(&mut self, text: &str) -> Result<Vec<String>, Refusal> {
+    fn answer(&mut self, text: &str) -> Result<Vec<Letter>, Refusal> {
         let request = self.simulator.counterpart.read(text)?;
         self.subscribed = true;
         self.simulator.check(&request)?;
@@ -46,15 +46,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         let at = self.simulator.pace.now();
         let mut market = self.simulator.market();
         market.advance(at);
-        let frames = self.session.apply(&request, &market, at)?;
+        let letters = self.session.apply(&request, &market, at)?;
         let what = if request.subscribe { "subscribed" } else { "unsubscribed" };
         info!(conn = self.number, channel = request.channels(), signed = request.is_signed(), "{what}");
-        Ok(frames)
+        Ok(letters)
     }
 
-    fn send_unless_silent(&mut self, frames: Vec<String>) {
+    fn post_unless_silent(&mut self, letters: Vec<Letter>) {
         if !matches!(self.role, Role::Silent) {
-            self.outbox.extend(frames);
+            self.post(letters);
         }
     }
 }

@@ -37,7 +37,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 self.session.set_sends(ACKS_AND_HEARTBEATS);
                 let at = self.simulator.pace.now();
                 let ack = self.session.ack(&self.simulator.market(), at);
-                self.outbox.push_text(ack.into());
+                self.post(vec![ack]);
                 return;
             }
         };

@@ -8,9 +8,9 @@ use std::{
 use super::frame;
 use crate::{
     simulator::{
-        counterpart::{self, Request, Sends, Wanted},
+        counterpart::{self, Letter, Request, Sends, Wanted},
         dice::Dice,
-        market::{Market, STEP, TooLate, What},
+        market::{Listing, Market, STEP, Step, TooLate, What},
         refusal::Refusal,
     },
     venue::{Channel, Counts, Products},
@@ -22,9 +22,10 @@ const SECOND: Duration = Duration::from_secs(1);
 pub struct Session {
     subscriptions: BTreeMap<&'static str, Subscription>,
     sends: Sends,
-    holes: f64,
-    /// So many numbered messages are still to be lost.
-    lost: u32,
+    /// By how many numbered messages a product is to step back.
+    back: usize,
+    /// Channels that send nothing, for a fault.
+    dead: Vec<&'static str>,
     dice: Dice,
 }
 
@@ -42,10 +43,10 @@ struct Followed {
 }
 
 impl Session {
-    /// One that loses numbered messages with the probability `holes`.
+    /// One that has nothing yet; `dice` are its own.
     #[must_use]
-    pub fn new(sends: Sends, holes: f64, dice: Dice) -> Self {
-        Self { subscriptions: BTreeMap::new(), sends, holes, lost: 0, dice }
+    pub fn new(sends: Sends, dice: Dice) -> Self {
+        Self { subscriptions: BTreeMap::new(), sends, back: 0, dead: Vec::new(), dice }
     }
 }
 
@@ -54,9 +55,13 @@ impl counterpart::Session for Session {
         self.sends = sends;
     }
 
-    /// The next one that has a number: nobody could miss another.
-    fn lose_one(&mut self) {
-        self.lost += 1;
+    /// The numbers are the matching engine's: what is told again is what they were given to.
+    fn step_back(&mut self, by: u32) {
+        self.back = self.back.saturating_add(by as usize);
+    }
+
+    fn kill(&mut self, channel: &'static str) {
+        self.dead.push(channel);
     }
 
     fn due(&self) -> Option<Duration> {
@@ -65,7 +70,7 @@ impl counterpart::Session for Session {
     }
 
     /// All of it or nothing: one product that is not known, and none is subscribed.
-    fn apply(&mut self, request: &Request, market: &Market, at: Duration) -> Result<Vec<String>, Refusal> {
+    fn apply(&mut self, request: &Request, market: &Market, at: Duration) -> Result<Vec<Letter>, Refusal> {
         // Who plays a recording, or has played it, has no market to look its products up in.
         if request.subscribe && self.sends.data {
             look_up(request, market)?;
@@ -84,11 +89,11 @@ impl counterpart::Session for Session {
         if self.sends.acks {
             frames.push(self.ack(market, at));
         }
-        frames.extend(first);
+        frames.extend(first.into_iter().map(unnumbered));
         Ok(frames)
     }
 
-    fn tick(&mut self, market: &Market, at: Duration) -> Result<Vec<String>, TooLate> {
+    fn tick(&mut self, market: &Market, at: Duration) -> Result<Vec<Letter>, TooLate> {
         let mut due = Vec::new();
         for subscription in self.subscriptions.values_mut() {
             let Some(period) = period(subscription.channel) else { continue };
@@ -104,26 +109,28 @@ impl counterpart::Session for Session {
         if due.iter().any(|channel| channel.heartbeat || is_numbered(channel)) {
             frames.extend(self.orders(market)?);
         }
-        let data = self.sends.data;
-        for channel in due.iter().filter(|channel| data && !channel.heartbeat) {
-            frames.extend(self.news(channel, market, at)?);
+        for channel in due.iter().filter(|channel| !channel.heartbeat && !market.is_closed()) {
+            let news = self.news(channel, market, at)?;
+            frames.extend(news.into_iter().filter(|_| self.tells(channel)).map(unnumbered));
         }
-        if let Some(beats) = due.iter().find(|channel| channel.heartbeat && self.sends.heartbeats) {
+        if let Some(beats) = due.iter().find(|channel| channel.heartbeat && self.tells(channel)) {
             let products = self.subscriptions[beats.name].followed.iter().map(|followed| &followed.id);
-            frames.extend(products.map(|id| frame::heartbeat(id, market.listing(id), market.at(at))));
+            let beat = |id: &String| unnumbered(frame::heartbeat(id, market.listing(id), market.at(at)));
+            frames.extend(products.filter(|id| !market.is_unlisted(id)).map(beat));
         }
         Ok(frames)
     }
 
     /// By channel; the order of products is not to be relied upon.
-    fn ack(&mut self, _: &Market, _: Duration) -> String {
+    fn ack(&mut self, market: &Market, _: Duration) -> Letter {
         let mut all = BTreeMap::new();
         for (name, subscription) in &self.subscriptions {
-            let mut listed: Vec<_> = subscription.followed.iter().map(|followed| followed.id.clone()).collect();
+            let of = subscription.followed.iter().map(|followed| followed.id.clone());
+            let mut listed: Vec<_> = of.filter(|id| !market.is_unlisted(id)).collect();
             self.dice.shuffle(&mut listed);
             all.insert(*name, (subscription.channel, listed));
         }
-        frame::subscriptions(&all)
+        unnumbered(frame::subscriptions(&all))
     }
 }
 
@@ -141,7 +148,8 @@ impl Session {
                 new.push(id.clone());
             }
         }
-        if self.sends.data { opening(channel, !had, &new, market, at) } else { Vec::new() }
+        let tells = self.tells(channel) && !market.is_closed();
+        if tells { opening(channel, !had, &new, market, at) } else { Vec::new() }
     }
 
     fn unsubscribe(&mut self, wanted: &Wanted) {
@@ -155,47 +163,52 @@ impl Session {
     }
 
     fn tells(&self, channel: &Channel) -> bool {
-        if channel.heartbeat { self.sends.heartbeats } else { self.sends.data }
+        let sent = if channel.heartbeat { self.sends.heartbeats } else { self.sends.data };
+        sent && !self.dead.contains(&channel.name)
     }
 
     /// What the matching engine did since the client was last told, to all that it follows step by step. A match is told
     /// once, though it be of two channels.
-    fn orders(&mut self, market: &Market) -> Result<Vec<String>, TooLate> {
+    fn orders(&mut self, market: &Market) -> Result<Vec<Letter>, TooLate> {
+        // What happened just before is told when it opens again.
+        if market.is_closed() {
+            return Ok(Vec::new());
+        }
         let numbered = |subscription: &&mut Subscription| is_numbered(subscription.channel);
         let mut products = BTreeMap::<String, BTreeSet<&str>>::new();
         let mut told = BTreeMap::new();
         for subscription in self.subscriptions.values_mut().filter(numbered) {
             for followed in &mut subscription.followed {
-                products.entry(followed.id.clone()).or_default().insert(subscription.channel.name);
+                let channels = products.entry(followed.id.clone()).or_default();
+                if !self.dead.contains(&subscription.channel.name) {
+                    channels.insert(subscription.channel.name);
+                }
+                if market.is_unlisted(&followed.id) {
+                    continue;
+                }
                 let now = position(subscription.channel, &followed.id, market);
-                told.insert(followed.id.clone(), std::mem::replace(&mut followed.told, now));
+                let before = std::mem::replace(&mut followed.told, now);
+                // One that was subscribed while nothing was told waits for no more than the others.
+                told.entry(followed.id.clone()).and_modify(|told| *told = before.min(*told)).or_insert(before);
             }
         }
-        let mut frames = Vec::new();
+        let mut letters = Vec::new();
         if !self.sends.data {
-            return Ok(frames);
+            return Ok(letters);
         }
         for (product, channels) in products {
             let Some(listing) = market.listing(&product) else { continue };
-            for step in listing.orders().since(told[&product])? {
-                let matched = matches!(step.what, What::Match { .. }) && channels.contains("matches");
-                if (matched || channels.contains("full")) && !self.loses_this() {
-                    frames.push(frame::step(listing, step));
-                }
-                if channels.contains("level3") && !self.loses_this() {
-                    frames.push(frame::step3(listing, step));
-                }
+            let of = |step: &Step| step_letters(listing, step, &channels);
+            let new: Vec<_> = listing.orders().since(told[&product])?.flat_map(of).collect();
+            if self.back > 0 && !new.is_empty() {
+                let before = listing.orders().up_to(told[&product]).filter(|step| !of(step).is_empty());
+                let mut again: Vec<_> = before.take(std::mem::take(&mut self.back)).collect();
+                again.reverse();
+                letters.extend(again.into_iter().flat_map(of));
             }
+            letters.extend(new);
         }
-        Ok(frames)
-    }
-
-    fn loses_this(&mut self) -> bool {
-        if self.lost > 0 {
-            self.lost -= 1;
-            return true;
-        }
-        self.dice.chance(self.holes)
+        Ok(letters)
     }
 
     /// What happened on a channel without numbers since the client was last told.
@@ -223,6 +236,24 @@ impl Session {
         }
         Ok(frames)
     }
+}
+
+fn unnumbered(text: String) -> Letter {
+    Letter { text, count: None }
+}
+
+/// What a client of these channels is told of one step. `level3` is a conversation of its own beside the others.
+fn step_letters(listing: &Listing, step: &Step, channels: &BTreeSet<&str>) -> Vec<Letter> {
+    let mut letters = Vec::new();
+    let matched = matches!(step.what, What::Match { .. }) && channels.contains("matches");
+    if matched || channels.contains("full") {
+        letters.push(Letter { text: frame::step(listing, step), count: Some(listing.product().to_owned()) });
+    }
+    if channels.contains("level3") {
+        let count = Some(format!("level3 {}", listing.product()));
+        letters.push(Letter { text: frame::step3(listing, step), count });
+    }
+    letters
 }
 
 fn look_up(request: &Request, market: &Market) -> Result<(), Refusal> {

@@ -106,6 +106,11 @@ impl Orders {
         Ok(self.steps.iter().skip(skip))
     }
 
+    /// What happened up to step `sequence`, newest first, as far as it is remembered.
+    pub fn up_to(&self, sequence: u64) -> impl Iterator<Item = &Step> + '_ {
+        self.steps.iter().rev().skip_while(move |step| step.sequence > sequence)
+    }
+
     /// A level was given a new quantity: its order is made smaller, or goes and another one comes.
     pub(super) fn change(&mut self, change: &Change) {
         let Change { side, price, quantity, at } = *change;
