@@ -1,7 +1,10 @@
 //! Hours of trouble in simulated time: what the socket delivered is in the output, in order, once.
 
 mod exchange;
+mod liveness;
+mod oracle;
 mod refusals;
+mod seeds;
 mod slow;
 mod stage;
 

@@ -23,8 +23,6 @@ pub struct Told {
     pub name: String,
     pub data: Value,
     pub recv: String,
-    /// The `n` of the next message, as the event's place says it.
-    pub n: u64,
 }
 
 impl Output {
@@ -40,7 +38,6 @@ impl Output {
                     name: name.to_owned(),
                     data: record["data"].clone(),
                     recv: record["recv"].as_str().expect("a time").to_owned(),
-                    n: record["n"].as_u64().expect("a number"),
                 });
             } else if record["recovered"] == true {
                 let (product, id) = (&record["msg"]["product_id"], &record["msg"]["trade_id"]);

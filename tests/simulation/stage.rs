@@ -127,6 +127,8 @@ pub struct Plot {
     /// How long the reader of the output takes for each batch.
     pub reader: Box<dyn FnMut() -> Duration + Send>,
     pub when_slow: WhenSlow,
+    /// In bytes.
+    pub queue: u64,
     pub pipe: usize,
     pub if_refused: IfRefused,
     /// The venue is asked by REST as well, as the process does.
@@ -160,6 +162,7 @@ impl Plot {
             clock,
             reader: Box::new(|| Duration::ZERO),
             when_slow: WhenSlow::Block,
+            queue: QUEUE,
             pipe: 64 * 1024,
             if_refused: IfRefused::Public,
             inquire: false,
@@ -186,7 +189,7 @@ impl Plot {
         let random = Random::seeded(7);
         let (stop, stopping) = Stop::new();
         let (queue, run, board) =
-            (Arc::new(Queue::new(QUEUE, self.when_slow)), Arc::new(Run::new(&random)), Board::default());
+            (Arc::new(Queue::new(self.queue, self.when_slow)), Arc::new(Run::new(&random)), Board::default());
         let desk = self.credentials.clone().map(|credentials| Arc::new(Desk::new(credentials)));
         let mut products = Selection::default();
         for entry in &self.products {
