@@ -16,9 +16,10 @@ use tokio::{
 use self::gathering::{Found, Gathering};
 use crate::{
     clock::Clock,
+    config::Feed,
     output::Recorder,
     random::Random,
-    record::{Event, Origin},
+    record::{Event, Form, Origin},
     rest::Client,
     shutdown::Stopping,
     venue::Rest,
@@ -74,6 +75,14 @@ pub struct Wanted {
 struct Waiting {
     wanted: Wanted,
     since: Instant,
+}
+
+/// Whether missed trades of a feed can be asked for, and be told apart from what the socket brought: raw lines have no room for
+/// a mark.
+#[must_use]
+pub fn serves(feed: &Feed, form: Form) -> bool {
+    let told = feed.venue.rest.trades.as_ref().map(|trades| trades.channel);
+    form == Form::Envelope && feed.channels.iter().any(|channel| Some(channel.name) == told)
 }
 
 impl Refiller {

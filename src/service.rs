@@ -33,8 +33,7 @@ use crate::{
     output::{self, Finished, Orders, Pulse, Queue, Recorder, Routes, WriteError, Writer},
     pace::Pace,
     random::Random,
-    record::Form,
-    refill::Refiller,
+    refill::{self, Refiller},
     rest::Client,
     session::IfRefused,
     shutdown::Stop,
@@ -157,7 +156,7 @@ impl Service {
                 Inquiry::new(client, feed.venue.rest, &feed.rest, clock.clone(), random.clone(), board.clone())
             };
             let inquiry = inquiry_at(&feed.rest, &mut inquiries, new);
-            let refill = wants_refill(feed, config.output.record).then(|| {
+            let refill = refill::serves(feed, config.output.record).then(|| {
                 refillers.entry(feed.rest.clone()).or_insert_with(|| {
                     let client = Client::new(dial.clone(), clock.clone(), random.clone());
                     let made = Refiller::new(client, feed.venue.rest, &feed.rest, clock.clone(), random.clone());
@@ -367,13 +366,6 @@ impl Service {
         let left = account.dropped(Loss::Unwritten) + account.dropped(Loss::Closed);
         format!("{left} messages were received and not written ({})", account.totals())
     }
-}
-
-/// Whether missed trades of a feed can be asked for, and be told apart from what the socket brought: raw lines have no room for
-/// a mark.
-fn wants_refill(feed: &config::Feed, form: Form) -> bool {
-    let told = feed.venue.rest.trades.as_ref().map(|trades| trades.channel);
-    form == Form::Envelope && feed.channels.iter().any(|channel| Some(channel.name) == told)
 }
 
 /// The inquiry at a REST address: one for all feeds that have it.

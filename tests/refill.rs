@@ -119,16 +119,12 @@ impl Stage {
     }
 
     fn wants_between(&self, expected: u64, got: u64, from: SystemTime, until: SystemTime) {
-        self.refiller.wants(Wanted {
-            origin: self.origin.clone(),
-            channel: "market_trades",
-            product: "BTC-USD".into(),
-            expected,
-            got,
-            from,
-            until,
-            recorder: Recorder::new(self.queue.clone(), 0, Some(0)),
-        });
+        self.refiller.wants(self.wanted(expected, got, from, until));
+    }
+
+    fn wanted(&self, expected: u64, got: u64, from: SystemTime, until: SystemTime) -> Wanted {
+        let (origin, recorder) = (self.origin.clone(), Recorder::new(self.queue.clone(), 0, Some(0)));
+        Wanted { origin, channel: "market_trades", product: "BTC-USD".into(), expected, got, from, until, recorder }
     }
 
     /// Stops it, and reads what was written.
@@ -345,17 +341,7 @@ async fn a_stop_in_the_middle_keeps_what_had_come_and_says_what_had_not() {
     sleep(Duration::from_secs(20)).await;
     assert_eq!(stage.asked(), 3, "the third page does not come");
     let begun = Instant::now();
-    let (refiller, recorder) = (stage.refiller.clone(), Recorder::new(stage.queue.clone(), 0, Some(0)));
-    let late = Wanted {
-        origin: stage.origin.clone(),
-        channel: "market_trades",
-        product: "BTC-USD".into(),
-        expected: 1,
-        got: 2,
-        from: start(),
-        until: start(),
-        recorder,
-    };
+    let (refiller, late) = (stage.refiller.clone(), stage.wanted(1, 2, start(), start()));
     let queue = stage.queue.clone();
     let (ids, events) = read(&stage.end().await);
     assert_eq!(begun.elapsed(), Duration::ZERO);

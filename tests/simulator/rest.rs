@@ -194,7 +194,7 @@ async fn what_was_traded_is_told_to_everybody_between_two_times() {
     let (_, few) = ask(&simulator, "GET", &ticker("BTC-USD", "limit=3"), "").await;
     assert_eq!(ids(&few), all[..3]);
     let (_, none) = ask(&simulator, "GET", &ticker("BTC-USD", &format!("limit=3&start={}", NOW + 60)), "").await;
-    assert!(ids(&none).is_empty());
+    assert!(ids(&none).is_empty(), "{none}");
     assert_eq!(ask(&simulator, "GET", &ticker("BTC-USDC", "limit=3"), "").await.1["trades"], few["trades"]);
     assert_eq!(ask(&simulator, "GET", &ticker("NO-SUCH", "limit=3"), "").await.0, 404);
 }
