@@ -87,7 +87,7 @@ fn a_reader_that_stalls_costs_the_oldest_messages_and_each_is_counted() {
 
     assert!(output.ends_with('\n'));
     let (mut next, mut lost) = (0, 0);
-    let mut last = Value::Null;
+    let mut end = Value::Null;
     for line in output.lines() {
         let record: Value = serde_json::from_str(line).expect("a whole line");
         if record["event"] == "dropped" {
@@ -98,11 +98,11 @@ fn a_reader_that_stalls_costs_the_oldest_messages_and_each_is_counted() {
             assert_eq!(record["n"], next);
             next += 1;
         }
-        last = record;
+        end = record;
     }
-    let data = &last["data"];
+    let data = &end["data"];
     assert_eq!(
-        (&last["event"], &data["received"], &data["dropped"]),
+        (&end["event"], &data["received"], &data["dropped"]),
         (&"disconnected".into(), &next.into(), &lost.into())
     );
     assert_eq!((&data["written"], &data["dropped_by"]), (&(next - lost).into(), &serde_json::json!({ "slow": lost })));

@@ -8,10 +8,11 @@ use std::{
     time::Duration,
 };
 
+use bytesize::ByteSize;
 use toml::Spanned;
 
 use super::{
-    Config, Feed, Flags, Log, LogFormat, Origin, Ready, Service, Store, Surroundings,
+    Config, Feed, Flags, Log, LogFormat, Origin, Output, Ready, Service, Store, Surroundings, WhenSlow,
     credentials::{self, HMAC_EXPIRED},
     draft::{self, Draft},
     feed,
@@ -95,6 +96,7 @@ pub fn load(flags: &Flags, around: &Surroundings) -> Result<Config, ConfigError>
         Some(output) if review.problems.is_empty() => output,
         _ => return Err(ConfigError::Wrong(review.problems)),
     };
+    review.warnings.extend(crowded_out(&output, &feeds));
     Ok(Config {
         source,
         output,
@@ -107,6 +109,22 @@ pub fn load(flags: &Flags, around: &Surroundings) -> Result<Config, ConfigError>
         },
         ca_file,
         warnings: review.warnings,
+    })
+}
+
+/// Where messages are dropped rather than kept waiting, one that finds no room beside another of its size, which is being
+/// written, is lost whenever that happens, however fast the reader is.
+fn crowded_out(output: &Output, feeds: &[Feed]) -> Option<String> {
+    let channels = feeds.iter().flat_map(|feed| &feed.channels);
+    let longest = channels.max_by_key(|channel| channel.longest_line)?;
+    let needs = longest.longest_line * 2;
+    (output.when_slow == WhenSlow::Drop && output.queue < needs).then(|| {
+        format!(
+            "output.queue is small for output.when_slow = \"drop\": messages of {} may be dropped though the reader keeps up; \
+             two of them need {}",
+            longest.name,
+            ByteSize::b(needs).display().iec()
+        )
     })
 }
 

@@ -449,6 +449,20 @@ fn an_output_is_checked_and_events_find_their_place() {
     assert!(warnings.iter().all(|warning| warning.contains("is not built yet")));
 }
 
+/// Of level2 a snapshot has five megabytes: with room for less than two, one would go while another is written.
+#[test]
+fn a_queue_too_small_to_drop_from_is_warned_of() {
+    for (output, warnings) in
+        [("queue = \"4MiB\"\nwhen_slow = \"drop\"", 1), ("queue = \"4MiB\"", 0), ("when_slow = \"drop\"", 0)]
+    {
+        let feed = FEED.replace("[\"ticker", "[\"level2\", \"ticker");
+        assert!(feed.contains("level2"), "{feed}");
+        let config = Machine::with(&format!("[output]\n{output}\n{feed}")).config();
+        assert_eq!(config.warnings.len(), warnings, "{:?}", config.warnings);
+        assert!(config.warnings.iter().all(|warning| warning.contains("messages of level2 may be dropped")));
+    }
+}
+
 #[test]
 fn a_variable_overrides_a_key() {
     let config = Machine::with(&format!("{FEED}[log]\nlevel = \"warn\""))
