@@ -13,7 +13,10 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-use crate::{config::Flags, simulator::Speed};
+use crate::{
+    config::Flags,
+    simulator::{Faults, Speed},
+};
 
 /// Records authenticated Coinbase WebSocket feeds as NDJSON, and never goes silent without saying so.
 #[derive(Clone, Debug, Parser)]
@@ -171,6 +174,7 @@ pub struct Simulator {
     pub seed: u64,
     /// Do this harm; repeat it for several
     #[arg(long, value_name = "FAULT")]
+    #[arg(long_help = format!("Do this harm; repeat it for several. There are {}", Faults::KNOWN))]
     pub fault: Vec<String>,
     /// The products of the market
     #[arg(long, value_name = "PRODUCTS", value_delimiter = ',', default_value = "BTC-USD,ETH-USD")]
@@ -262,6 +266,7 @@ Examples:
   tickerd simulator
   tickerd simulator --listen 127.0.0.1:8080 --product BTC-USD,SOL-USD --speed 10
   tickerd simulator --venue exchange -c config.toml
+  tickerd simulator --fault conn1:close:1001@30s --fault holes:0.001 --fault maintenance:5m-10m
   tickerd simulator --recording tape.ndjson.gz --loop --tls";
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ use crate::{
 use connection::Connection;
 use counterpart::{Counterpart, Request};
 use gate::Gate;
-use market::Market;
+use market::{Calendar, Listing, Market};
 use pace::Pace;
 use recording::Playback;
 use refusal::Refusal;
@@ -113,6 +113,7 @@ pub struct Simulator {
     counterpart: &'static dyn Counterpart,
     pace: Pace,
     market: Mutex<Market>,
+    calendar: Calendar,
     gate: Mutex<Gate>,
     listing: Mutex<Vec<Listed>>,
     opened: Instant,
@@ -160,6 +161,9 @@ impl Simulator {
         }
         let opened = Timestamp::try_from(options.clock.now()).unwrap_or(Timestamp::UNIX_EPOCH);
         let counterpart = counterpart::of(options.venue);
+        // Whoever comes after the recording has seen it all, and gets heartbeats as they really come.
+        let speed = if options.recording.is_some() { Speed::Times(1.0) } else { options.speed };
+        let calendar = options.faults.calendar(speed);
         let market = Market::new(&options.products, &options.quiet, options.depth, options.seed, opened);
         let tape = options.recording.take().map(|recording| Tape {
             recording,
@@ -167,9 +171,9 @@ impl Simulator {
             taken: AtomicBool::new(false),
         });
         Arc::new(Self {
-            // Whoever comes after the recording has seen it all, and gets heartbeats as they really come.
-            pace: Pace::new(if tape.is_some() { Speed::Times(1.0) } else { options.speed }),
-            market: Mutex::new(market),
+            pace: Pace::new(speed),
+            market: Mutex::new(market.with(calendar.clone())),
+            calendar,
             gate: Mutex::new(Gate::new(counterpart, options.credentials.clone())),
             listing: Mutex::new(rest::listing(&options.products)),
             opened: Instant::now(),
@@ -195,11 +199,22 @@ impl Simulator {
         *self.listing.lock().unwrap_or_else(PoisonError::into_inner) = products;
     }
 
+    /// The id of the last trade of `product` by now; one trade of it has an id of one more than the one before. None where it
+    /// is not known, or never was traded.
+    #[must_use]
+    pub fn last_trade(&self, product: &str) -> Option<u64> {
+        let mut market = self.market();
+        market.advance(self.pace.now());
+        market.listing(product).map(Listing::last_trade).filter(|id| *id > 0)
+    }
+
     /// Accepts clients until it is dropped, and with it every connection that it accepted.
     pub async fn listen(self: Arc<Self>, listener: TcpListener, tls: Option<TlsAcceptor>) {
         let mut clients = JoinSet::new();
         loop {
             tokio::select! {
+                biased;
+                Some(_) = clients.join_next() => {}
                 accepted = listener.accept(), if clients.len() < CONNECTIONS => match accepted {
                     Ok((stream, _)) => {
                         clients.spawn(Arc::clone(&self).welcome(stream, tls.clone()));
@@ -209,7 +224,6 @@ impl Simulator {
                         tokio::time::sleep(BREATH).await;
                     }
                 },
-                Some(_) = clients.join_next() => {}
             }
         }
     }
@@ -257,14 +271,14 @@ impl Simulator {
 
     async fn serve_as(&self, conn: u64, wire: Wire<impl AsyncRead + AsyncWrite + Unpin + Send>) -> Ending {
         let plan = self.options.faults.plan(conn, self.options.seed);
-        if let Some(fault) = plan.upgrade {
+        if let Some(fault) = plan.upgrade.clone() {
             self.tell(&Observed::Fault { conn, fault });
         }
         let config = WebSocketConfig::default().max_message_size(Some(LONGEST_REQUEST));
-        let upgrade = accept_hdr_async_with_config(wire, upgrade(plan.upgrade), Some(config));
+        let upgrade = accept_hdr_async_with_config(wire, upgrade(plan.upgrade.clone()), Some(config));
         match timeout(HANDSHAKE, upgrade).await {
             Ok(Ok(socket)) => Connection::new(self, conn, socket, plan).run().await,
-            Ok(Err(error)) => match plan.upgrade {
+            Ok(Err(error)) => match &plan.upgrade {
                 Some(fault) => Ending::Refused(status(fault).as_u16()),
                 None => Ending::Failed(error.to_string()),
             },
@@ -329,7 +343,7 @@ fn upgrade(fault: Option<Fault>) -> impl FnOnce(&server::Request, Response) -> R
     move |_, response| {
         let Some(fault) = fault else { return Ok(response) };
         let mut refusal = ErrorResponse::new(Some(String::new()));
-        *refusal.status_mut() = status(fault);
+        *refusal.status_mut() = status(&fault);
         if let Fault::TooMany(seconds) | Fault::Unavailable(seconds) = fault {
             refusal.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -337,7 +351,7 @@ fn upgrade(fault: Option<Fault>) -> impl FnOnce(&server::Request, Response) -> R
     }
 }
 
-fn status(fault: Fault) -> StatusCode {
+fn status(fault: &Fault) -> StatusCode {
     if let Fault::TooMany(_) = fault { StatusCode::TOO_MANY_REQUESTS } else { StatusCode::SERVICE_UNAVAILABLE }
 }
 

@@ -14,6 +14,9 @@ use std::{
     time::Duration,
 };
 
+use super::{Speed, market::Calendar};
+use crate::venue::Product;
+
 /// What is to go wrong; nothing by default.
 #[derive(Clone, Debug, Default)]
 pub struct Faults(Vec<Rule>);
@@ -30,7 +33,7 @@ struct Rule {
 }
 
 /// What can go wrong.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Fault {
     /// A close frame of this code, and the polite end.
     Close(u16),
@@ -46,7 +49,7 @@ pub enum Fault {
     Garbage,
     /// From now on so many bytes a second.
     Drip(u32),
-    /// The next message that has a number is made and not sent.
+    /// The next message that has a number is made and not sent; at Advanced Trade acks and heartbeats have one as well.
     Hole,
     /// As `Hole`, each message with this probability.
     Holes(f64),
@@ -62,6 +65,23 @@ pub enum Fault {
     RefuseRest(u32),
     /// Every signature made meanwhile is refused, counted from the exchange's opening; connections stand.
     Revoke {
+        /// From then on.
+        from: Duration,
+        /// Until then.
+        until: Duration,
+    },
+    /// Nothing of the market is told or traded meanwhile, no snapshot either, counted from the exchange's opening; acks and
+    /// heartbeats go on, connections stand, and afterwards it all goes on where it was.
+    Maintenance {
+        /// From then on.
+        from: Duration,
+        /// Until then.
+        until: Duration,
+    },
+    /// The venue does not know a product of its market meanwhile, counted from the exchange's opening.
+    Unlisted {
+        /// Which.
+        product: Product,
         /// From then on.
         from: Duration,
         /// Until then.
@@ -97,6 +117,9 @@ pub enum When {
 }
 
 impl Faults {
+    /// All that there are, as they are typed.
+    pub const KNOWN: &str = spelling::KNOWN;
+
     /// Reads faults as they are typed.
     ///
     /// # Errors
@@ -111,6 +134,23 @@ impl Faults {
         let revokes =
             |rule: &Rule| matches!(rule.fault, Fault::Revoke { from, until } if (from..until).contains(&after));
         self.0.iter().any(revokes)
+    }
+
+    /// When there is no market, or one without some product; a market of this `speed`.
+    #[must_use]
+    pub(super) fn calendar(&self, speed: Speed) -> Calendar {
+        let span = |from: &Duration, until: &Duration| speed.market(*from)..speed.market(*until);
+        let mut calendar = Calendar::default();
+        for rule in &self.0 {
+            match &rule.fault {
+                Fault::Maintenance { from, until } => calendar.closed.push(span(from, until)),
+                Fault::Unlisted { product, from, until } => {
+                    calendar.unlisted.push((product.clone(), span(from, until)));
+                }
+                _ => {}
+            }
+        }
+        calendar
     }
 
     /// How far the venue's clock is off, in milliseconds.
@@ -134,12 +174,19 @@ fn take_one(left: &AtomicU32) -> bool {
 
 impl Fault {
     /// It is the whole exchange's, and of no connection.
-    fn is_everywhere(self) -> bool {
-        matches!(self, Self::RefuseRest(_) | Self::Revoke { .. } | Self::Clock(_))
+    fn is_everywhere(&self) -> bool {
+        matches!(
+            self,
+            Self::RefuseRest(_)
+                | Self::Revoke { .. }
+                | Self::Maintenance { .. }
+                | Self::Unlisted { .. }
+                | Self::Clock(_)
+        )
     }
 
     /// It comes at a moment; else it holds from the start.
-    fn is_momentary(self) -> bool {
+    fn is_momentary(&self) -> bool {
         matches!(
             self,
             Self::Close(_)
@@ -176,6 +223,17 @@ mod tests {
     }
 
     #[test]
+    fn spans_are_of_the_markets_time() {
+        let faults = faults(&["maintenance:10s-40s", "unlisted:FOO-USD:0s-1h"]).expect("known");
+        let calendar = faults.calendar(Speed::Times(2.0));
+        let closed = [19, 20, 79, 80].map(|at| calendar.is_closed(Duration::from_secs(at)));
+        assert_eq!(closed, [false, true, true, false]);
+        assert!(calendar.is_unlisted("FOO-USD", Duration::from_secs(7_199)));
+        assert!(!calendar.is_unlisted("FOO-USD", Duration::from_secs(7_200)));
+        assert!(!calendar.is_unlisted("BAR-USD", Duration::ZERO));
+    }
+
+    #[test]
     fn what_can_not_be_had_is_said_with_what_there_is() {
         for odd in [
             "",
@@ -195,6 +253,11 @@ mod tests {
             "conn1:clock:+90s",
             "clock:+1s@3s",
             "back:0",
+            "maintenance:1h",
+            "conn1:maintenance:1h-2h",
+            "unlisted:FOO-USD",
+            "unlisted:foo:0s-1h",
+            "unlisted:1h-2h",
             "dead-channel",
             "dead-channel:trades",
         ] {

@@ -2,10 +2,12 @@
 //! connection looks at the same one, so that everybody sees the same prices.
 
 mod book;
+mod calendar;
 mod listing;
 mod orders;
 
 pub use book::{Book, Change, Side, TooLate};
+pub use calendar::Calendar;
 pub use listing::{Listing, Trade};
 pub use orders::{Step, What};
 
@@ -27,6 +29,9 @@ pub struct Market {
     listings: Vec<Listing>,
     opened: Timestamp,
     walked: Duration,
+    /// How far it was last moved, to the moment.
+    now: Duration,
+    calendar: Calendar,
     dice: Dice,
 }
 
@@ -41,19 +46,32 @@ impl Market {
             let rate = if quiet.contains(product) { QUIET_RATE } else { rate(place) };
             listings.push(Listing::new(product.as_str(), rate, depth, &mut dice, opened));
         }
-        Self { listings, opened, walked: Duration::ZERO, dice }
+        let (walked, now, calendar) = (Duration::ZERO, Duration::ZERO, Calendar::default());
+        Self { listings, opened, walked, now, calendar, dice }
+    }
+
+    /// It keeps to `calendar`.
+    #[must_use]
+    pub fn with(self, calendar: Calendar) -> Self {
+        Self { calendar, ..self }
     }
 
     /// Moves on to `elapsed` after the opening. It never goes back.
     pub fn advance(&mut self, elapsed: Duration) {
+        self.now = self.now.max(elapsed);
         if elapsed > self.walked + UNWATCHED {
             self.walked = elapsed.saturating_sub(UNWATCHED);
         }
         while self.walked + STEP <= elapsed {
             self.walked += STEP;
+            if self.calendar.is_closed(self.walked) {
+                continue;
+            }
             let at = self.at(self.walked);
             for listing in &mut self.listings {
-                listing.step(&mut self.dice, at);
+                if !self.calendar.is_unlisted(listing.product(), self.walked) {
+                    listing.step(&mut self.dice, at);
+                }
             }
         }
     }
@@ -64,15 +82,27 @@ impl Market {
         self.opened.checked_add(elapsed).unwrap_or(Timestamp::MAX)
     }
 
+    /// Whether nothing is traded now, and nothing told.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.calendar.is_closed(self.now)
+    }
+
+    /// Whether nobody knows `product` now.
+    #[must_use]
+    pub fn is_unlisted(&self, product: &str) -> bool {
+        self.calendar.is_unlisted(product, self.now)
+    }
+
     /// All that is traded.
     pub fn listings(&self) -> impl Iterator<Item = &Listing> {
-        self.listings.iter()
+        self.listings.iter().filter(|listing| !self.is_unlisted(listing.product()))
     }
 
     /// What is traded as `product`.
     #[must_use]
     pub fn listing(&self, product: &str) -> Option<&Listing> {
-        self.listings.iter().find(|listing| listing.product() == product)
+        self.listings().find(|listing| listing.product() == product)
     }
 
     /// The product whose data the public channels show for `asked`: `BTC-USDC` trades in the book of `BTC-USD`, unless
@@ -80,7 +110,8 @@ impl Market {
     #[must_use]
     pub fn answers(&self, asked: &str) -> Option<&str> {
         let listed = |id: &str| self.listing(id).map(Listing::product);
-        listed(asked).or_else(|| listed(&format!("{}-USD", asked.strip_suffix("-USDC")?)))
+        let its_book = || listed(&format!("{}-USD", asked.strip_suffix("-USDC")?));
+        listed(asked).or_else(its_book).filter(|_| !self.is_unlisted(asked))
     }
 }
 
@@ -182,6 +213,29 @@ mod tests {
         let mut market = market(5);
         market.advance(Duration::from_secs(86_400 * 365));
         assert_eq!(market.walked, Duration::from_secs(86_400 * 365));
+    }
+
+    #[test]
+    fn what_is_closed_or_unlisted_stands_still_and_goes_on_where_it_was() {
+        let seconds = Duration::from_secs;
+        let calendar = Calendar {
+            closed: vec![seconds(10)..seconds(30)],
+            unlisted: vec![(Product::parse("ETH-USD").expect("spelt right"), seconds(0)..seconds(50))],
+        };
+        let mut market = market(7).with(calendar);
+        let trades = |market: &Market, id| market.listing(id).map(Listing::last_trade);
+        let first = trades(&market, "BTC-USD");
+        market.advance(seconds(10));
+        let before = trades(&market, "BTC-USD");
+        assert!(market.is_closed() && before > first);
+        market.advance(seconds(29));
+        assert_eq!(trades(&market, "BTC-USD"), before);
+        assert_eq!((trades(&market, "ETH-USD"), market.answers("ETH-USDC")), (None, None));
+        market.advance(seconds(50));
+        assert!(!market.is_closed() && trades(&market, "BTC-USD") > before);
+        assert_eq!(trades(&market, "ETH-USD"), Some(1_000_099));
+        market.advance(seconds(70));
+        assert!(trades(&market, "ETH-USD") > Some(1_000_099));
     }
 
     #[test]

@@ -31,6 +31,15 @@ impl Speed {
             Self::Max => Duration::ZERO,
         }
     }
+
+    /// How far the market comes in `real` time; as fast as it can there is no other time than its own.
+    #[must_use]
+    pub fn market(self, real: Duration) -> Duration {
+        match self {
+            Self::Times(times) => Duration::try_from_secs_f64(real.as_secs_f64() * times).unwrap_or(Duration::MAX),
+            Self::Max => real,
+        }
+    }
 }
 
 /// A speed that can not be had.
@@ -73,9 +82,7 @@ impl Pace {
     /// The market's time now.
     pub fn now(&self) -> Duration {
         match self.speed {
-            Speed::Times(times) => {
-                Duration::try_from_secs_f64(self.opened.elapsed().as_secs_f64() * times).unwrap_or(Duration::MAX)
-            }
+            Speed::Times(_) => self.speed.market(self.opened.elapsed()),
             Speed::Max => Duration::from_nanos(self.reached.load(Ordering::Relaxed)),
         }
     }

@@ -124,7 +124,9 @@ impl Simulator {
             return Err(Refusal::MayNotView);
         }
         let now = Timestamp::try_from(self.options.clock.now()).unwrap_or(Timestamp::UNIX_EPOCH);
-        let listed = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut listed = self.listing.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let at = self.pace.now();
+        listed.retain(|listed| !self.calendar.is_unlisted(&listed.id, at));
         Ok(self.counterpart.tell(resource, &Facts { now, permissions: self.options.permissions, listed: &listed }))
     }
 

@@ -1,5 +1,6 @@
 //! The built-in exchange, seen by a scripted client: over in-memory streams, under tokio's paused time.
 
+mod calendar;
 mod client;
 mod exchange;
 mod faults;

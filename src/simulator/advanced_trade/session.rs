@@ -90,7 +90,7 @@ impl counterpart::Session for Session {
             }
             let had = self.subscriptions.contains_key(wanted.channel.name);
             let new = self.subscribe(wanted, market, at)?;
-            if self.tells(wanted.channel) && !(had && new.is_empty()) {
+            if self.tells(wanted.channel) && !(had && new.is_empty()) && !market.is_closed() {
                 for events in snapshots(wanted.channel, &new, market, at) {
                     frames.push(self.frame(wanted.channel, market, at, &events));
                 }
@@ -112,6 +112,10 @@ impl counterpart::Session for Session {
             }
             // What was missed is not made up for: a heartbeat late is a heartbeat less.
             subscription.due = if subscription.due + period > at { subscription.due + period } else { at + period };
+            // What happened just before is told when it opens again.
+            if market.is_closed() && !subscription.channel.heartbeat {
+                continue;
+            }
             for text in subscription.news(market, at, uptime)? {
                 events.push((subscription.channel, text));
             }
@@ -123,7 +127,8 @@ impl counterpart::Session for Session {
     fn ack(&mut self, market: &Market, at: Duration) -> Letter {
         let mut all = BTreeMap::new();
         for (name, subscription) in &self.subscriptions {
-            let mut listed: Vec<_> = subscription.products.iter().map(|followed| followed.product.clone()).collect();
+            let products = subscription.products.iter().map(|followed| followed.product.clone());
+            let mut listed: Vec<_> = products.filter(|id| !market.is_unlisted(id)).collect();
             self.dice.shuffle(&mut listed);
             match subscription.channel {
                 channel if channel.heartbeat => listed = vec![channel.name.to_owned()],

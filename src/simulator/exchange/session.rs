@@ -109,23 +109,24 @@ impl counterpart::Session for Session {
         if due.iter().any(|channel| channel.heartbeat || is_numbered(channel)) {
             frames.extend(self.orders(market)?);
         }
-        for channel in due.iter().filter(|channel| !channel.heartbeat) {
+        for channel in due.iter().filter(|channel| !channel.heartbeat && !market.is_closed()) {
             let news = self.news(channel, market, at)?;
             frames.extend(news.into_iter().filter(|_| self.tells(channel)).map(unnumbered));
         }
         if let Some(beats) = due.iter().find(|channel| channel.heartbeat && self.tells(channel)) {
             let products = self.subscriptions[beats.name].followed.iter().map(|followed| &followed.id);
             let beat = |id: &String| unnumbered(frame::heartbeat(id, market.listing(id), market.at(at)));
-            frames.extend(products.map(beat));
+            frames.extend(products.filter(|id| !market.is_unlisted(id)).map(beat));
         }
         Ok(frames)
     }
 
     /// By channel; the order of products is not to be relied upon.
-    fn ack(&mut self, _: &Market, _: Duration) -> Letter {
+    fn ack(&mut self, market: &Market, _: Duration) -> Letter {
         let mut all = BTreeMap::new();
         for (name, subscription) in &self.subscriptions {
-            let mut listed: Vec<_> = subscription.followed.iter().map(|followed| followed.id.clone()).collect();
+            let of = subscription.followed.iter().map(|followed| followed.id.clone());
+            let mut listed: Vec<_> = of.filter(|id| !market.is_unlisted(id)).collect();
             self.dice.shuffle(&mut listed);
             all.insert(*name, (subscription.channel, listed));
         }
@@ -147,7 +148,8 @@ impl Session {
                 new.push(id.clone());
             }
         }
-        if self.tells(channel) { opening(channel, !had, &new, market, at) } else { Vec::new() }
+        let tells = self.tells(channel) && !market.is_closed();
+        if tells { opening(channel, !had, &new, market, at) } else { Vec::new() }
     }
 
     fn unsubscribe(&mut self, wanted: &Wanted) {
@@ -168,6 +170,10 @@ impl Session {
     /// What the matching engine did since the client was last told, to all that it follows step by step. A match is told
     /// once, though it be of two channels.
     fn orders(&mut self, market: &Market) -> Result<Vec<Letter>, TooLate> {
+        // What happened just before is told when it opens again.
+        if market.is_closed() {
+            return Ok(Vec::new());
+        }
         let numbered = |subscription: &&mut Subscription| is_numbered(subscription.channel);
         let mut products = BTreeMap::<String, BTreeSet<&str>>::new();
         let mut told = BTreeMap::new();
@@ -177,8 +183,13 @@ impl Session {
                 if !self.dead.contains(&subscription.channel.name) {
                     channels.insert(subscription.channel.name);
                 }
+                if market.is_unlisted(&followed.id) {
+                    continue;
+                }
                 let now = position(subscription.channel, &followed.id, market);
-                told.insert(followed.id.clone(), std::mem::replace(&mut followed.told, now));
+                let before = std::mem::replace(&mut followed.told, now);
+                // One that was subscribed while nothing was told waits for no more than the others.
+                told.entry(followed.id.clone()).and_modify(|told| *told = before.min(*told)).or_insert(before);
             }
         }
         let mut letters = Vec::new();

@@ -41,20 +41,20 @@ impl Faults {
     pub fn plan(&self, connection: u64, seed: u64) -> Plan {
         let mut plan = Plan::healthy(Dice::new(seed, connection));
         for rule in self.0.iter().filter(|rule| rule.connection.is_none_or(|only| only == connection)) {
-            match rule.fault {
-                Fault::TooMany(_) | Fault::Unavailable(_) => plan.upgrade = Some(rule.fault),
+            match &rule.fault {
+                Fault::TooMany(_) | Fault::Unavailable(_) => plan.upgrade = Some(rule.fault.clone()),
                 Fault::Mute => plan.mute = true,
                 Fault::NoAck => plan.no_ack = true,
                 Fault::NoHeartbeats => plan.no_heartbeats = true,
                 Fault::OnlyHeartbeats => plan.only_heartbeats = true,
                 Fault::Fragment => plan.fragment = true,
-                Fault::Holes(probability) => plan.holes = probability,
+                Fault::Holes(probability) => plan.holes = *probability,
                 // Before the first subscribe, which could be heard before anything that is due.
                 Fault::DeadChannel(name) if rule.when == When::After(Duration::ZERO) => plan.dead.push(name),
                 Fault::Refuse(_) => plan.refusals.push(Arc::clone(&rule.left)),
-                Fault::Random(rate) => plan.rate = rate,
-                Fault::RefuseRest(_) | Fault::Revoke { .. } | Fault::Clock(_) => {}
-                momentary => plan.moments.push((rule.when, momentary)),
+                Fault::Random(rate) => plan.rate = *rate,
+                everywhere if everywhere.is_everywhere() => {}
+                momentary => plan.moments.push((rule.when, momentary.clone())),
             }
         }
         if plan.rate > 0.0 {
@@ -154,7 +154,7 @@ impl Plan {
         ];
         let wait = -(1.0 - self.dice.share()).ln() * 60.0 / self.rate;
         let wait = Duration::try_from_secs_f64(wait).unwrap_or(Duration::MAX);
-        let fault = DRAWN[self.dice.index(DRAWN.len())];
+        let fault = DRAWN[self.dice.index(DRAWN.len())].clone();
         self.moments.push((When::After(from.saturating_add(wait)), fault));
     }
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{Fault, Rule, When};
-use crate::venue;
+use crate::venue::{self, Product};
 
 /// A fault that can not be had, with what there is.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,12 +23,14 @@ const DRIP: u32 = 1_000;
 /// How far a count steps back when nothing else is said.
 pub(super) const BACK: u32 = 5;
 
-const KNOWN: &str = "close:CODE, reset, cut, silence, dead, garbage, hole, late, back[:NUMBERS], dead-channel:CHANNEL, \
+/// All of them, as they are typed.
+pub(super) const KNOWN: &str = "close:CODE, reset, cut, silence, dead, garbage, hole, late, back[:NUMBERS], dead-channel:CHANNEL, \
                      drip[:BYTES-A-SECOND], each with @3s or @n50 (after 50 messages); holes:PROBABILITY, \
                      refuse:COUNT, 429[:SECONDS], 503[:SECONDS], mute, no-ack, no-heartbeats, only-heartbeats, \
                      fragment, random:PER-MINUTE; before any of them connN: for the Nth connection only; \
-                     of the whole exchange, revoke:10s-40s (no signature is taken meanwhile), clock:+90s or clock:-90s \
-                     (it is off), refuse-rest:COUNT";
+                     of the whole exchange, revoke:10s-40s (no signature is taken meanwhile), maintenance:1h-2h (nothing but \
+                     acks and heartbeats), unlisted:PRODUCT:0s-1h (it does not know that product), clock:+90s or \
+                     clock:-90s (it is off), refuse-rest:COUNT";
 
 impl FromStr for Rule {
     type Err = FaultError;
@@ -65,7 +67,15 @@ fn read_fault(text: &str) -> Result<Fault, String> {
         ("holes", Some(value)) => Fault::Holes(share(value)?),
         ("refuse", value) => Fault::Refuse(value.map_or(Ok(1), number)?),
         ("refuse-rest", value) => Fault::RefuseRest(value.map_or(Ok(1), number)?),
-        ("revoke", Some(value)) => span(value)?,
+        ("revoke", Some(value)) => {
+            let (from, until) = span("revoke", value)?;
+            Fault::Revoke { from, until }
+        }
+        ("maintenance", Some(value)) => {
+            let (from, until) = span("maintenance", value)?;
+            Fault::Maintenance { from, until }
+        }
+        ("unlisted", Some(value)) => unlisted(value)?,
         ("clock", Some(value)) => Fault::Clock(off(value)?),
         ("random", Some(value)) => Fault::Random(rate(value)?),
         ("reset", None) => Fault::Reset,
@@ -128,13 +138,20 @@ fn share(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(between).ok_or_else(|| "holes wants a probability from 0 to 1".to_owned())
 }
 
-fn span(text: &str) -> Result<Fault, String> {
+fn span(name: &str, text: &str) -> Result<(Duration, Duration), String> {
     let read = |text: &str| humantime::parse_duration(text).ok();
     let span = text.split_once('-').and_then(|(from, until)| Some((read(from)?, read(until)?)));
-    let (from, until) = span
-        .filter(|(from, until)| from < until)
-        .ok_or_else(|| "revoke wants two times since the exchange opened, as in revoke:10s-40s".to_owned())?;
-    Ok(Fault::Revoke { from, until })
+    span.filter(|(from, until)| from < until)
+        .ok_or_else(|| format!("{name} wants two times since the exchange opened, as in {name}:10s-40s"))
+}
+
+fn unlisted(text: &str) -> Result<Fault, String> {
+    let (product, times) = text
+        .split_once(':')
+        .ok_or_else(|| "unlisted wants a product and two times, as in unlisted:ETH-USD:0s-1h".to_owned())?;
+    let product = Product::parse(product).map_err(|misspelt| misspelt.to_string())?;
+    let (from, until) = span(&format!("unlisted:{product}"), times)?;
+    Ok(Fault::Unlisted { product, from, until })
 }
 
 /// Milliseconds.
@@ -182,6 +199,8 @@ impl fmt::Display for Fault {
             Self::Refuse(count) => write!(f, "refusal of {count} subscribes"),
             Self::RefuseRest(count) => write!(f, "refusal of {count} REST requests"),
             Self::Revoke { from, until } => write!(f, "no signature taken from {from:?} to {until:?}"),
+            Self::Maintenance { from, until } => write!(f, "no market from {from:?} to {until:?}"),
+            Self::Unlisted { product, from, until } => write!(f, "{product} not known from {from:?} to {until:?}"),
             Self::Clock(ms) => write!(f, "the venue's clock {ms} ms off"),
             Self::TooMany(seconds) => write!(f, "429 at the upgrade, Retry-After {seconds} s"),
             Self::Unavailable(seconds) => write!(f, "503 at the upgrade, Retry-After {seconds} s"),
