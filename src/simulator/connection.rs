@@ -245,7 +245,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Connection<'a, S> {
             return Some(Ending::Closed(1008));
         }
         if let Some(fault) = self.plan.take(now - self.born, self.sent) {
-            return self.fail(fault);
+            return self.fail(&fault);
         }
         if !(self.outbox.is_empty() && self.flushed) {
             return None;
@@ -290,11 +290,11 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Connection<'a, S> {
         }
     }
 
-    fn fail(&mut self, fault: Fault) -> Option<Ending> {
+    fn fail(&mut self, fault: &Fault) -> Option<Ending> {
         info!(conn = self.number, %fault, "fault");
         self.simulator.tell(&Observed::Fault { conn: self.number, fault: fault.clone() });
         match fault {
-            Fault::Close(code) => Some(Ending::Closed(code)),
+            Fault::Close(code) => Some(Ending::Closed(*code)),
             Fault::Reset => Some(Ending::Reset),
             Fault::Cut => Some(Ending::Cut),
             Fault::Dead => Some(Ending::Dead),
@@ -310,7 +310,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Connection<'a, S> {
                 None
             }
             Fault::Drip(bytes_a_second) => {
-                self.socket.get_mut().drip(bytes_a_second);
+                self.socket.get_mut().drip(*bytes_a_second);
                 None
             }
             Fault::Hole => {
@@ -322,7 +322,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Connection<'a, S> {
                 None
             }
             Fault::Back(by) => {
-                self.session.step_back(by);
+                self.session.step_back(*by);
                 None
             }
             Fault::DeadChannel(name) => {

@@ -49,7 +49,7 @@ pub enum Fault {
     Garbage,
     /// From now on so many bytes a second.
     Drip(u32),
-    /// The next message that has a number is made and not sent.
+    /// The next message that has a number is made and not sent; at Advanced Trade acks and heartbeats have one as well.
     Hole,
     /// As `Hole`, each message with this probability.
     Holes(f64),
@@ -145,7 +145,7 @@ impl Faults {
             match &rule.fault {
                 Fault::Maintenance { from, until } => calendar.closed.push(span(from, until)),
                 Fault::Unlisted { product, from, until } => {
-                    calendar.unlisted.push((product.clone(), span(from, until)))
+                    calendar.unlisted.push((product.clone(), span(from, until)));
                 }
                 _ => {}
             }

@@ -22,7 +22,7 @@ fn at_exchange(faults: &[&str]) -> Options {
 
 fn kinds(all: &[Value]) -> Vec<&str> {
     let mut kinds: Vec<_> =
-        all.iter().filter_map(|message| message["channel"].as_str().or(message["type"].as_str())).collect();
+        all.iter().filter_map(|message| message["channel"].as_str().or_else(|| message["type"].as_str())).collect();
     kinds.sort_unstable();
     kinds.dedup();
     kinds
@@ -31,7 +31,7 @@ fn kinds(all: &[Value]) -> Vec<&str> {
 /// The ids of a product's trades, in the order of coming, snapshots left out.
 fn trades(all: &[Value], product: &str) -> Vec<u64> {
     let events =
-        all.iter().filter(|message| message["channel"] == "market_trades").flat_map(|m| m["events"].as_array());
+        all.iter().filter(|message| message["channel"] == "market_trades").filter_map(|m| m["events"].as_array());
     let updates = events.flatten().filter(|event| event["type"] == "update");
     let of = |event: &Value| -> Vec<u64> {
         let newest_first = event["trades"].as_array().expect("trades").iter().rev();
