@@ -21,6 +21,9 @@ use crate::venue::Offset;
 /// A leg that promised to be heard of and was not is given this much more: the machine may be busy.
 const SLACK: Duration = Duration::from_secs(5);
 
+/// Why nothing is recorded though the venue answers.
+pub const REFUSES_ALL: &str = "the venue refuses all that this feed asks for";
+
 /// All legs, each beside those of its feed, in the order in which the feeds came.
 #[derive(Clone, Debug, Default)]
 pub struct Board(Arc<Mutex<Written>>);

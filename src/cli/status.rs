@@ -29,5 +29,6 @@ Examples:
   tickerd status --feed tickers > /dev/null || page-someone
   tickerd status --json | jq '.daemons[].report.feeds[] | {name, health, why}'
 
-Exit: 0 all well; 1 something is starting, missing, unsigned, down, stalled or dropped, or the clock is wrong; 2 nothing is
-recorded: every feed is down, or no daemon is there.";
+Exit: 0  all well
+      1  something is starting, missing, unsigned, down, stalled or dropped, or the clock is wrong
+      2  nothing is recorded: every feed is down, or no daemon is there";

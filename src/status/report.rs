@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use super::{Board, Leg, State};
+use super::{Board, Leg, REFUSES_ALL, State};
 use crate::{account::Totals, record::rfc3339, session::Cause, venue::Offset};
 
 /// One daemon at one moment. Times are the daemon's wall clock's, durations its monotonic clock's.
@@ -193,7 +193,9 @@ fn report(legs: &[Leg], clock_is_wrong: bool, now: Instant) -> Option<FeedReport
 fn why(leg: &Leg) -> Option<String> {
     let refused = leg.refused.as_ref().map(|verdict| format!("refused: {verdict}"));
     match &leg.state {
-        State::Down { why, .. } if *why == Cause::Refused.name() => Some(refused.unwrap_or_else(|| why.clone())),
+        State::Down { why, .. } if why == REFUSES_ALL || why == Cause::Refused.name() => {
+            Some(refused.unwrap_or_else(|| why.clone()))
+        }
         State::Down { why, .. } => Some(refused.map_or_else(|| why.clone(), |refused| format!("{why}; {refused}"))),
         State::Recording { .. } if leg.state.badness() > 0 => refused,
         _ => None,
@@ -253,8 +255,10 @@ mod tests {
         let (board, now) = (Board::default(), Instant::now());
         let place = board.place("user".into(), now);
         place.refused("the key is unknown");
-        place.is(down(now, "refused"));
-        assert_eq!(one(&board, now).why.as_deref(), Some("refused: the key is unknown"));
+        for why in ["refused", REFUSES_ALL] {
+            place.is(down(now, why));
+            assert_eq!(one(&board, now).why.as_deref(), Some("refused: the key is unknown"));
+        }
         place.is(down(now, "lost"));
         assert_eq!(one(&board, now).why.as_deref(), Some("lost; refused: the key is unknown"));
         place.is(State::Recording { unsigned: true, missing: vec!["user"] });
