@@ -37,15 +37,9 @@ const SEND_WITHIN: Duration = Duration::from_secs(5);
 /// Messages taken off the socket before the clocks are looked at again: about a millisecond of work.
 const AT_ONCE: u32 = 256;
 
-<<<<<<< HEAD
-/// Why nothing is recorded though the venue answers...
-const REFUSES_ALL: &str = "the venue refuses all that this feed asks for";
-
-/// ...or does no more than that.
+/// Why nothing is recorded though heartbeats come.
 const MUTE: &str = "heartbeats come and no data: the venue is in maintenance, or something in it is broken";
 
-=======
->>>>>>> status
 /// A wake-up that is later than this was no doing of the venue's: the process was stopped, or the machine asleep.
 const LATE: Duration = Duration::from_secs(1);
 
