@@ -197,8 +197,11 @@ impl Session {
             && let Some((cause, channel)) = self.cadences.overdue(now)
         {
             self.dead.push(channel.name);
-            self.dead
-                .extend(self.cadences.silent(now).map(|channel| channel.name).filter(|name| *name != channel.name));
+            for also in self.cadences.silent(now).chain(self.cadences.awaited()) {
+                if !self.dead.contains(&also.name) {
+                    self.dead.push(also.name);
+                }
+            }
             for name in &self.dead {
                 *self.stance.in_vain.entry(name).or_default() += 1;
             }

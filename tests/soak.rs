@@ -23,9 +23,8 @@ use tickerd::{
     venue::{Product, advanced_trade::MARKET},
 };
 
-const PRODUCTS: [&str; 10] = [
-    "BTC-USD", "ETH-USD", "SOL-USD", "XRP-USD", "DOGE-USD", "ADA-USD", "LTC-USD", "LINK-USD", "AVAX-USD", "DOT-USD",
-];
+const PRODUCTS: [&str; 10] =
+    ["BTC-USD", "ETH-USD", "SOL-USD", "XRP-USD", "DOGE-USD", "ADA-USD", "LTC-USD", "LINK-USD", "AVAX-USD", "DOT-USD"];
 
 /// The number of a message that has none.
 const NONE: u64 = u64::MAX;
@@ -127,7 +126,8 @@ impl Reader {
             }
             "disconnected" => {
                 let recorded = self.recorded.remove(&conn).unwrap_or_default();
-                let [received, written, dropped] = ["received", "written", "dropped"].map(|key| number(key).expect(key));
+                let [received, written, dropped] =
+                    ["received", "written", "dropped"].map(|key| number(key).expect(key));
                 assert_eq!(received, written + dropped, "{line}");
                 // What the WebSocket layer could not hand over is counted, and has no line.
                 assert_eq!(written, recorded.lines, "{line}");
@@ -150,7 +150,11 @@ impl Reader {
         assert!(lines <= published.sent.len(), "connection {conn}: more than was sent");
         let mut numbers = DefaultHasher::new();
         published.sent[..lines].iter().for_each(|number| number.hash(&mut numbers));
-        assert_eq!(numbers.finish(), recorded.numbers.finish(), "connection {conn}: other messages, or in another order");
+        assert_eq!(
+            numbers.finish(),
+            recorded.numbers.finish(),
+            "connection {conn}: other messages, or in another order"
+        );
         for lost in published.lost.iter().filter(|lost| Some(**lost) < recorded.last) {
             let owned = recorded.missing.iter().any(|(expected, got)| (*expected..*got).contains(lost));
             assert!(owned, "connection {conn}: message {lost} is missing and no gap says so");
@@ -193,14 +197,7 @@ fn received_is_written_and_nothing_grows() {
         .spawn()
         .expect("starts");
     let (lines, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-    let mut reader = Reader {
-        published,
-        recorded: HashMap::new(),
-        lines: lines.clone(),
-        owned: 0,
-        gaps: 0,
-        ends: 0,
-    };
+    let mut reader = Reader { published, recorded: HashMap::new(), lines: lines.clone(), owned: 0, gaps: 0, ends: 0 };
     let stdout = BufReader::with_capacity(1 << 20, tickerd.stdout.take().expect("piped"));
     let stopping = stop.clone();
     let reading = thread::spawn(move || {

@@ -199,6 +199,12 @@ impl Cadences {
         self.0.iter().any(|beat| !matches!(beat.state, State::Asked | State::Awaited { .. }))
     }
 
+    /// Those of which something was to come and nothing has yet: where one of them is given up, all are.
+    pub(super) fn awaited(&self) -> impl Iterator<Item = &'static Channel> {
+        let awaited = |beat: &&Beat| beat.channel.cadence.begins && matches!(beat.state, State::Awaited { .. });
+        self.0.iter().filter(awaited).map(|beat| beat.channel)
+    }
+
     /// The channels that are silent for longer than they should be.
     pub(super) fn silent(&self, now: Instant) -> impl Iterator<Item = &'static Channel> {
         self.0.iter().filter(move |beat| beat.is_silent(now)).map(|beat| beat.channel)

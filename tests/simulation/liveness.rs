@@ -95,7 +95,9 @@ async fn a_channel_that_dies_is_found_in_65_seconds_and_comes_back() {
             (output.told("connected").next().expect("one"), output.told("disconnected").next().expect("one"));
         assert!((160..=175).contains(&seconds_between(begun, end)), "{}", seconds_between(begun, end));
         for product in ["BTC-USD", "ETH-USD"] {
-            let gap = output.told("gap").find(|told| told.data["channels"][0] == channel && told.data["products"][0] == product);
+            let gap = output
+                .told("gap")
+                .find(|told| told.data["channels"][0] == channel && told.data["products"][0] == product);
             assert_eq!(gap.expect("told for each product").data["found"], "reconnect", "{channel} {product}");
         }
     }
@@ -105,7 +107,7 @@ async fn a_channel_that_dies_is_found_in_65_seconds_and_comes_back() {
 #[tokio::test(start_paused = true)]
 async fn connected_and_mute_from_the_start_is_found() {
     for (fault, cause, detail) in [
-        ("conn1:mute", "silent", ""),
+        ("conn1:mute", "no_heartbeat", ""),
         ("conn1:only-heartbeats", "no_data", "heartbeats come, and nothing of market_trades, ticker_batch"),
         ("conn1:dead-channel:ticker_batch", "no_data", "heartbeats come, and nothing of ticker_batch"),
     ] {
@@ -142,7 +144,7 @@ async fn an_hour_of_maintenance_is_sat_out() {
     let read = Output::read(&output);
     assert_owned_up(&MARKET, &seen.lock().expect("whole"), &read);
     let ends = ended(&read);
-    assert!((3..=11).contains(&ends.len()), "in an hour: {ends:?}");
+    assert!((4..=11).contains(&ends.len()), "in an hour: {ends:?}");
     for gap in read.told("gap") {
         assert_eq!(gap.data["found"], "reconnect", "the venue left nothing out");
     }
@@ -181,8 +183,11 @@ async fn a_product_left_out_is_asked_for_each_hour() {
 /// JKorf/Bitfinex.Net#183: a count that skips must not make it reconnect for ever. SockTrader#49: the venue begins anew.
 #[tokio::test(start_paused = true)]
 async fn holes_and_steps_back_are_told_and_cost_no_connection() {
-    let mut plot = Plot::new(&["ticker_batch", "market_trades", "level2"], None);
-    plot.exchange.faults = faults(&["holes:0.02", "back@n50", "back@n500", "late@n900"]);
+    let mut plot = Plot::new(&["ticker_batch", "market_trades"], None);
+    // Behind the acks: one that is lost is no answer.
+    let mut list: Vec<_> = (0..80).map(|hole| format!("hole@n{}", 30 + hole * 21)).collect();
+    list.extend(["back@n50", "back@n500", "late@n900"].map(ToOwned::to_owned));
+    plot.exchange.faults = faults(&list.iter().map(String::as_str).collect::<Vec<_>>());
     plot.refill = true;
     let play = plot.play();
     sleep(600 * SECOND).await;

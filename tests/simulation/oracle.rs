@@ -3,9 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::Value;
-use tickerd::venue::{Kind, Venue};
+use tickerd::{
+    record::Line,
+    venue::{Kind, Venue},
+};
 
-use super::stage::Seen;
+use super::{decoded, stage::Seen};
 
 /// The output of a play, read back.
 #[derive(Default)]
@@ -79,85 +82,80 @@ impl Told {
     }
 }
 
-/// What was published and is not in the output lies inside a gap or a dropped record; and nothing is in it twice.
-/// Returns how many messages were missing and owned up to.
+/// What was published and is not in the output lies inside a gap or a dropped record; and nothing is in it that was not
+/// delivered, or twice. Returns how many messages were missing and owned up to.
 pub fn assert_owned_up(venue: &'static Venue, seen: &Seen, output: &Output) -> usize {
+    let mut delivered = BTreeMap::new();
+    for (index, (_, tape)) in seen.delivered().iter().enumerate() {
+        let text = |line: &Line| String::from_utf8(line.as_bytes().to_vec()).expect("UTF-8");
+        delivered.insert(index as u64 + 1, decoded(tape).iter().map(text).collect::<Vec<_>>());
+    }
+    let trades = trades(venue, &delivered, output);
     let mut owned = 0;
-    let trades = trades(venue, output);
-    for (index, (conn, _)) in seen.delivered().iter().enumerate() {
-        let count = index as u64 + 1;
-        let mut written: HashMap<&str, i64> = HashMap::new();
-        for text in output.messages.get(&count).map_or(&[][..], Vec::as_slice) {
-            *written.entry(text).or_default() += 1;
-        }
-        let (sent, lost) = (seen.sent.get(conn), seen.lost.get(conn));
-        let sent = sent.into_iter().flatten().map(|message| (message, false));
-        let lost = lost.into_iter().flatten().map(|message| (message, true));
-        let mut unread = 0;
+    for (index, (key, _)) in seen.delivered().iter().enumerate() {
+        let conn = index as u64 + 1;
+        let of_conn = || output.events.iter().filter(move |told| told.conn == conn);
+        let came = &delivered[&conn];
+        // Off the socket and not in the output: dropped, and counted as that.
+        let slow = of_conn().filter(|told| told.name == "dropped" && told.data["why"] == "slow");
+        let dropped: u64 = slow.filter_map(|told| told.number("count")).sum();
+        let written = output.messages.get(&conn).map_or(0, Vec::len) as u64;
+        assert_eq!(written + dropped, came.len() as u64, "connection {conn}: written and dropped is delivered");
+        owned += usize::try_from(dropped).expect("few");
+
+        // Published, and not off the socket.
+        let mut left: HashMap<&str, i64> = HashMap::new();
+        came.iter().for_each(|text| *left.entry(text).or_default() += 1);
+        let sent = seen.sent.get(key).into_iter().flatten().map(|message| (message, false));
+        let lost = seen.lost.get(key).into_iter().flatten().map(|message| (message, true));
         for (message, is_lost) in sent.chain(lost) {
             let Ok(text) = std::str::from_utf8(message) else { continue };
-            if let Some(left) = written.get_mut(text).filter(|left| **left > 0 && !is_lost) {
+            if let Some(left) = left.get_mut(text).filter(|left| **left > 0 && !is_lost) {
                 *left -= 1;
                 continue;
             }
             if !text.starts_with('{') {
                 continue;
             }
-            let of_conn = || output.events.iter().filter(|told| told.conn == count);
+            owned += 1;
             let arrival = (venue.read)(text.as_bytes());
-            let by_count = arrival.sequence.is_some_and(|sequence| {
-                of_conn().any(|told| {
-                    told.name == "gap" && told.data["counted_by"] == "sequence_num" && told.spans(sequence)
-                })
-            });
-            if by_count {
-                owned += 1;
+            let counts = |told: &&Told| told.name == "gap" && told.data["counted_by"] == "sequence_num";
+            if arrival.sequence.is_some_and(|number| of_conn().filter(counts).any(|told| told.spans(number))) {
                 continue;
             }
-            // Behind the last that was read: the end of the connection owns up to acks and heartbeats, a gap to each
-            // channel and product that had begun.
-            unread += 1;
-            if let Kind::Data(Some(channel)) = arrival.kind {
-                for counted in &arrival.counted {
-                    let began = has_begun(venue, output, count, channel.name, counted.product);
-                    let later = output.told("gap").any(|told| {
-                        told.is_of(channel.name, counted.product)
-                            && (told.conn > count || told.data["found"] == "stopped")
-                    });
-                    let ids = counted.trades.map_or(0..1, |(lowest, highest)| lowest..highest + 1);
-                    let known = trades.get(counted.product);
-                    let all_there = counted.trades.is_some()
-                        && known.is_some_and(|known| ids.clone().all(|id| known.contains(&id)));
-                    assert!(!began || later || all_there, "connection {count}: {text} is missing and nothing says so");
-                }
+            // Behind the last that was read: the end of the connection owns up to acks and heartbeats, a gap to each channel and
+            // product that had begun; and whoever is told to stop leaves.
+            let Kind::Data(Some(channel)) = arrival.kind else { continue };
+            if of_conn().any(|told| told.name == "disconnected" && told.data["cause"] == "stopped") {
+                continue;
             }
-            owned += 1;
+            for counted in &arrival.counted {
+                let began = has_begun(venue, &delivered, conn, channel.name, counted.product);
+                let later = output.told("gap").any(|told| {
+                    told.is_of(channel.name, counted.product) && (told.conn > conn || told.data["found"] == "stopped")
+                });
+                let known = trades.get(counted.product);
+                let is_there = counted.trades.is_some_and(|(lowest, highest)| {
+                    known.is_some_and(|known| (lowest..=highest).all(|id| known.contains(&id)))
+                });
+                let start = &text[..text.len().min(200)];
+                assert!(!began || later || is_there, "connection {conn}: {start} is missing and nothing says so");
+            }
         }
-        let dropped: u64 = of_slow(output, count);
-        let delivered_or_lost = i64::try_from(unread).expect("few");
-        assert!(
-            delivered_or_lost >= i64::try_from(dropped).expect("few"),
-            "connection {count}: more is said to be dropped than is missing"
-        );
-        assert!(written.values().all(|left| *left == 0 || venue.name.is_empty()) || has_odd(&written), "twice");
     }
     assert_trades_owned_up(&trades, output);
     owned
 }
 
-/// What is in the output and was not sent as it is: what is no JSON.
-fn has_odd(written: &HashMap<&str, i64>) -> bool {
-    written.iter().filter(|(_, left)| **left != 0).all(|(text, _)| text.starts_with("{\"tickerd\":\"not-json\""))
-}
-
-fn of_slow(output: &Output, conn: u64) -> u64 {
-    let slow = output.told("dropped").filter(|told| told.conn == conn && told.data["why"] == "slow");
-    slow.filter_map(|told| told.number("count")).sum()
-}
-
-/// Whether the output has named the channel with the product up to the end of this connection, in an ack or in data.
-fn has_begun(venue: &'static Venue, output: &Output, conn: u64, channel: &str, product: &str) -> bool {
-    output.messages.range(..=conn).flat_map(|(_, texts)| texts).any(|text| {
+/// Whether the channel with the product was named up to the end of this connection, in an ack or in data.
+fn has_begun(
+    venue: &'static Venue,
+    delivered: &BTreeMap<u64, Vec<String>>,
+    conn: u64,
+    channel: &str,
+    product: &str,
+) -> bool {
+    delivered.range(..=conn).flat_map(|(_, texts)| texts).any(|text| {
         let arrival = (venue.read)(text.as_bytes());
         match arrival.kind {
             Kind::Ack(list) => list.iter().any(|(name, ids)| name == channel && ids.iter().any(|id| id == product)),
@@ -169,10 +167,14 @@ fn has_begun(venue: &'static Venue, output: &Output, conn: u64, channel: &str, p
     })
 }
 
-/// The ids of each product's trades that are in the output.
-fn trades(venue: &'static Venue, output: &Output) -> BTreeMap<String, BTreeSet<u64>> {
+/// The ids of each product's trades that came, over the socket or by REST.
+fn trades(
+    venue: &'static Venue,
+    delivered: &BTreeMap<u64, Vec<String>>,
+    output: &Output,
+) -> BTreeMap<String, BTreeSet<u64>> {
     let mut trades = BTreeMap::<String, BTreeSet<u64>>::new();
-    for text in output.messages.values().flatten().filter(|text| text.contains("trade_id")) {
+    for text in delivered.values().flatten().filter(|text| text.contains("trade_id")) {
         for trade in trade_ids(venue, text) {
             trades.entry(trade.0).or_default().insert(trade.1);
         }
@@ -193,10 +195,6 @@ fn trade_ids(venue: &'static Venue, text: &str) -> Vec<(String, u64)> {
 
 /// Trades are numbered one by one, so each that is missing between two that are there was published.
 fn assert_trades_owned_up(trades: &BTreeMap<String, BTreeSet<u64>>, output: &Output) {
-    if output.told("dropped").next().is_some() {
-        // What a slow reader cost may be trades; it is owned up to by count.
-        return;
-    }
     for (product, ids) in trades {
         let (Some(first), Some(last)) = (ids.first(), ids.last()) else { continue };
         for id in (*first..*last).filter(|id| !ids.contains(id)) {
