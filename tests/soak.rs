@@ -5,14 +5,14 @@ use std::{
     collections::{BTreeMap, HashMap},
     env, fs,
     hash::{DefaultHasher, Hash, Hasher},
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     process::{Child, Command, Stdio},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -22,6 +22,7 @@ use tickerd::{
     simulator::{Ending, Faults, Observed, Options, Simulator, Speed},
     venue::{Product, advanced_trade::MARKET},
 };
+use tokio::time::Instant;
 
 const PRODUCTS: [&str; 10] =
     ["BTC-USD", "ETH-USD", "SOL-USD", "XRP-USD", "DOGE-USD", "ADA-USD", "LTC-USD", "LINK-USD", "AVAX-USD", "DOT-USD"];
@@ -228,9 +229,9 @@ fn received_is_written_and_nothing_grows() {
     let most = |sizes: &[(u64, usize)]| (sizes.iter().map(|size| size.0).max(), sizes.iter().map(|size| size.1).max());
     let ((early_kb, early_fds), (late_kb, late_fds)) = (most(early), most(late));
     let total = lines.load(Relaxed);
-    eprintln!(
+    let said = format!(
         "{seconds} s: {total} messages, {} a second, over {} connections; each written or owned up to: {} in {} gaps and \
-         ends; memory at most {} kB in the first half and {} kB in the second, descriptors {} and {}",
+         ends; memory at most {} kB in the first half and {} kB in the second, descriptors {} and {}\n",
         total / seconds.max(1),
         reader.ends,
         reader.owned,
@@ -240,6 +241,7 @@ fn received_is_written_and_nothing_grows() {
         early_fds.unwrap_or(0),
         late_fds.unwrap_or(0)
     );
+    std::io::stderr().write_all(said.as_bytes()).expect("somebody listens");
     assert!(reader.ends > seconds / 20, "trouble was made");
     // A reader that stalls fills the queue of 32 MiB in either half; beyond that nothing grows.
     assert!(late_kb <= early_kb.map(|kb| kb.max(48 * 1024) * 11 / 10), "memory grew: {early_kb:?} then {late_kb:?}");

@@ -25,6 +25,10 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// As many connections as are replaced before patience sets in.
 const IN_VAIN: u32 = 2;
 
+/// A heartbeat and what it counts come on ways of their own, and one may be a second behind the other: what goes on in the
+/// third heartbeat after the last message goes on without the channel.
+const BEATS: u32 = 2;
+
 /// Books that are asked for anew for a hole in the count: thirty snapshots are 150 MB, and a venue that counts wrongly must
 /// not be asked for them all day.
 const MEND_EVERY: Duration = Duration::from_secs(60);
@@ -56,6 +60,8 @@ struct Followed {
     behind: Option<Instant>,
     /// The channel has brought something of it: a venue may take a product's heartbeat and not its orders.
     heard: bool,
+    /// Heartbeats since it did: the first of them may count what came before it.
+    beats: u32,
 }
 
 #[derive(Clone, Copy)]
@@ -119,7 +125,7 @@ impl Cadences {
             if beat.channel.cadence.follows.is_some() {
                 for counted in products {
                     let followed = beat.followed(counted.product);
-                    (followed.behind, followed.heard) = (None, true);
+                    (followed.behind, followed.heard, followed.beats) = (None, true, 0);
                 }
             }
         }
@@ -136,9 +142,11 @@ impl Cadences {
             let Some(number) = number.filter(|_| !matches!(beat.state, State::Asked)) else { continue };
             let is_first = matches!(beat.state, State::Awaited { .. });
             let followed = beat.followed(counted.product);
-            if followed.number.is_some_and(|last| last < number) && (followed.heard || is_first) {
+            let goes_on = followed.number.is_some_and(|last| last < number);
+            if goes_on && followed.beats >= BEATS && (followed.heard || is_first) {
                 followed.behind.get_or_insert(now);
             }
+            followed.beats = followed.beats.saturating_add(1);
             followed.number = followed.number.max(Some(number));
         }
     }

@@ -1,8 +1,12 @@
 //! Silences of every kind: each is found in its time and told, and none is found where there is none.
 
-use std::time::Duration;
+use std::{path::Path, sync::Arc, time::Duration};
 
-use tickerd::{config::WhenSlow, venue::Product};
+use tickerd::{
+    config::WhenSlow,
+    simulator::{Recording, Speed},
+    venue::{Product, advanced_trade::MARKET, exchange::EXCHANGE},
+};
 use tokio::time::sleep;
 
 use super::{
@@ -10,8 +14,6 @@ use super::{
     oracle::{Output, Told, assert_owned_up},
     stage::{Plot, exchange_key},
 };
-use tickerd::venue::{advanced_trade::MARKET, exchange::EXCHANGE};
-
 const SECOND: Duration = Duration::from_secs(1);
 
 fn now_line(board: &tickerd::status::Board) -> String {
@@ -75,7 +77,10 @@ async fn quiet_products_alone_cost_a_snapshot_each_five_minutes_and_no_alarm() {
 
 #[tokio::test(start_paused = true)]
 async fn a_healthy_day_at_the_exchange_has_no_alarm() {
-    let plot = Plot::at(&EXCHANGE, &["ticker_batch", "matches", "level2_batch"], Some(exchange_key()));
+    let mut plot = Plot::at(&EXCHANGE, &["ticker_batch", "matches", "level2_batch"], Some(exchange_key()));
+    plot.products = vec!["BTC-USD", "DULL-USD"];
+    let ids = ["BTC-USD", "DULL-USD"].map(|id| Product::parse(id).expect("spelt right"));
+    (plot.exchange.products, plot.exchange.quiet) = (ids.to_vec(), ids[1..].to_vec());
     let (output, line) = output(plot, 6 * 3600 * SECOND).await;
     assert_eq!(output.names(), ["connected", "subscribed", "disconnected"]);
     assert!(line.starts_with("play recording"), "{line}");
@@ -227,4 +232,70 @@ async fn what_is_dropped_for_a_slow_reader_trips_no_clock_either() {
     assert_eq!(ended(&read), [("stopped", "")]);
     assert!(read.told("dropped").count() > 5);
     assert_eq!(read.told("gap").count(), 0, "the venue left nothing out");
+}
+
+/// The sessions that venues really sent have no hole, no step back, and no silence that is one.
+#[tokio::test(start_paused = true)]
+async fn the_genuine_sessions_have_no_alarm() {
+    for (venue, file, channels, products) in [
+        (
+            &MARKET,
+            "at_session_20260809_all.ndjson.gz",
+            &["level2", "ticker", "market_trades", "candles"][..],
+            &["BTC-USD", "ETH-USD"][..],
+        ),
+        (
+            &EXCHANGE,
+            "ex_session_20210417_all.ndjson.gz",
+            &["level2", "ticker", "matches"],
+            &[
+                "BAND-GBP", "BAND-BTC", "YFI-BTC", "NU-GBP", "CRV-EUR", "SKL-GBP", "SKL-USD", "SKL-BTC", "NMR-EUR",
+                "DASH-BTC",
+            ],
+        ),
+    ] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(file);
+        if !path.exists() {
+            let _ = std::io::Write::write_all(&mut std::io::stderr(), b"skipped: the recorded session is not there\n");
+            continue;
+        }
+        let mut plot = Plot::at(venue, channels, (venue.name == "exchange").then(exchange_key));
+        plot.products = products.to_vec();
+        // The Exchange's holds no heartbeats: after 15 s without one the connection would be given up.
+        plot.exchange.speed = Speed::Times(if venue.name == "exchange" { 10.0 } else { 1.0 });
+        plot.exchange.recording = Some(Arc::new(Recording::open(&path).expect("a recording")));
+        let play = plot.play();
+        sleep(120 * SECOND).await;
+        let (seen, output) = play.end().await;
+        assert_nothing_is_lost(&seen, &output);
+        let read = Output::read(&output);
+        let mut first: Vec<_> = read.events.iter().filter(|told| told.conn == 1).map(|told| &*told.name).collect();
+        // The tape goes on, and what is asked for anew on it is acked.
+        first.dedup();
+        assert_eq!(first, ["connected", "subscribed", "disconnected"], "{file}");
+        assert_eq!(ended(&read)[0].0, "closed", "{file}: the recording has an end");
+        assert!(read.messages[&1].len() > 1_000, "{file}");
+    }
+}
+
+/// At the Exchange: `matches` and books that stop while heartbeats of their products go on.
+#[tokio::test(start_paused = true)]
+async fn a_channel_that_dies_at_the_exchange_is_found() {
+    for (channel, cause, within) in
+        [("matches", "behind", 100..=150), ("level2_batch", "no_snapshot", 160..=175), ("full", "behind", 100..=120)]
+    {
+        let mut plot = Plot::at(&EXCHANGE, &[channel], Some(exchange_key()));
+        plot.exchange.faults = faults(&[&format!("conn1:dead-channel:{channel}@100s")]);
+        let (output, _) = output(plot, 400 * SECOND).await;
+        assert_eq!((ended(&output)[0].0, ended(&output).len()), (cause, 2), "{channel}: {:?}", ended(&output));
+        let (begun, end) =
+            (output.told("connected").next().expect("one"), output.told("disconnected").next().expect("one"));
+        let seconds = seconds_between(begun, end);
+        assert!(within.contains(&seconds), "{channel}: {seconds}");
+        let gaps: Vec<_> = output.told("gap").filter(|told| told.data["found"] == "reconnect").collect();
+        assert!(gaps.iter().any(|gap| gap.data["channels"][0] == channel), "{channel}");
+        if channel != "level2_batch" {
+            assert!(gaps.iter().all(|gap| gap.data["missed"].as_u64() > Some(0)), "{channel}: counted to the message");
+        }
+    }
 }

@@ -322,6 +322,8 @@ async fn a_list_that_lacks_many_is_believed_when_it_comes_twice() {
     let mut plot = Plot::new(&["ticker_batch"], None);
     plot.products = vec!["*-USD"];
     plot.inquire = true;
+    plot.exchange.depth = 5;
+    plot.exchange.products = ids.iter().map(|id| tickerd::venue::Product::parse(id).expect("spelt right")).collect();
     let play = plot.play();
     play.exchange.list(listed(&ids));
     sleep(Duration::from_secs(3590)).await;

@@ -5,6 +5,7 @@
 
 use std::{
     env,
+    io::Write as _,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     thread,
     time::Duration,
@@ -52,7 +53,7 @@ fn whatever_a_seed_makes_up_is_recorded_or_owned_up_to() {
         }
     });
     let (owned, gaps, lines) = (owned.into_inner(), gaps.into_inner(), lines.into_inner());
-    eprintln!("seeds {first} to {last}: {lines} messages written, {owned} missing and owned up to, {gaps} gaps");
+    say(&format!("seeds {first} to {last}: {lines} messages written, {owned} missing and owned up to, {gaps} gaps"));
     assert!(owned > 0 && gaps > 0 || first == last, "trouble was made");
 }
 
@@ -62,9 +63,13 @@ struct Again(u64);
 impl Drop for Again {
     fn drop(&mut self) {
         if thread::panicking() {
-            eprintln!("seed {} failed; again: TICKERD_SEED={0} cargo test --test simulation seeds", self.0);
+            say(&format!("seed {} failed; again: TICKERD_SEED={0} cargo test --test simulation seeds", self.0));
         }
     }
+}
+
+fn say(text: &str) {
+    let _ = std::io::stderr().write_all(format!("{text}\n").as_bytes());
 }
 
 fn play(seed: u64) -> (Shared<Seen>, Vec<u8>) {
