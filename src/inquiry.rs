@@ -248,7 +248,7 @@ impl Inquiry {
         for (origin, recorder) in &self.feeds {
             let event = Event::Clock { offset, signing: offset.is_notable() && !self.desks.is_empty() };
             // An output that is gone is told of by the writer; there is nobody left to read this.
-            let _ = recorder.event(origin, self.clock.now(), event, || ()).await;
+            let _ = recorder.event(origin, origin.account.totals().received, self.clock.now(), event, || ()).await;
         }
     }
 

@@ -160,7 +160,7 @@ impl Refilling {
             recovered += 1;
         }
         let event = wanted.settle(recovered, why);
-        let _ = recorder.event(origin, self.clock.now(), event, || ()).await;
+        let _ = recorder.event(origin, origin.account.totals().received, self.clock.now(), event, || ()).await;
     }
 }
 

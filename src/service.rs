@@ -316,12 +316,20 @@ impl Service {
     /// Stops taking, lets what is queued be written, and counts what was not.
     async fn drain(mut self, written: Written) -> Result<(), Failure> {
         let deadline = tokio::time::Instant::now() + self.config.service.drain;
-        let drained = timeout_at(deadline, async {
-            while self.feeds.join_next().await.is_some() {}
-            self.queue.close();
+        let (feeds, queue) = (&mut self.feeds, &self.queue);
+        let mut drains = Box::pin(timeout_at(deadline, async {
+            while feeds.join_next().await.is_some() {}
+            queue.close();
             written.await.unwrap_or(Ok(Finished::Drained))
-        })
-        .await;
+        }));
+        let drained = loop {
+            tokio::select! {
+                drained = &mut drains => break drained,
+                // Whoever asks meanwhile is told that there is somebody.
+                () = sleep(TICK) => self.post.tell(&self.board, now()),
+            }
+        };
+        drop(drains);
         match drained {
             Ok(result) => self.output_ended(result),
             Err(_) => {

@@ -187,12 +187,22 @@ impl Session {
         if self.over.is_some() {
             return;
         }
-        let unanswered =
-            || self.subscriptions.iter().filter_map(Subscription::overdue_at).chain(self.probe_overdue_at());
-        self.over = self
-            .liveness
-            .overdue(now, self.expects_heartbeats())
-            .or_else(|| unanswered().any(|at| at <= now).then_some(Cause::NoAck));
+        for subscription in &mut self.subscriptions {
+            if subscription.is_pending() && subscription.again.is_some_and(|at| at <= now) {
+                subscription.again = None;
+                subscription.ask_at(now);
+            }
+        }
+        self.over = self.liveness.overdue(now, self.expects_heartbeats());
+        let unanswered = self.unanswered_at().chain(self.probe_overdue_at()).any(|at| at <= now);
+        if self.over.is_none() && unanswered {
+            // Heartbeats live: it may be the venue's maintenance.
+            let pending = self.subscriptions.iter().filter(|subscription| subscription.is_pending());
+            for channel in pending.flat_map(|subscription| &subscription.subscribe.channels) {
+                *self.stance.in_vain.entry(channel.name).or_default() += 1;
+            }
+            self.over = Some(Cause::NoAck);
+        }
         if self.over.is_none()
             && let Some((cause, channel)) = self.cadences.overdue(now)
         {
@@ -272,7 +282,8 @@ impl Session {
             _ => None,
         };
         due.filter_map(|subscription| subscription.due_at(self.signs(subscription)))
-            .chain(self.subscriptions.iter().filter_map(Subscription::overdue_at))
+            .chain(self.unanswered_at())
+            .chain(self.subscriptions.iter().filter(|s| s.is_pending()).filter_map(|s| s.again))
             .chain(self.probe_overdue_at())
             .chain(probe)
             .chain(self.cadences.deadline(self.may_renew()))
@@ -331,6 +342,15 @@ impl Session {
         self.subscriptions
             .iter()
             .any(|subscription| subscription.has_heartbeat() && !matches!(subscription.state, State::Due { .. }))
+    }
+
+    /// When each subscribe that is out will have waited too long for its answer.
+    fn unanswered_at(&self) -> impl Iterator<Item = Instant> {
+        self.subscriptions.iter().filter_map(|subscription| {
+            let channels = subscription.subscribe.channels.iter();
+            let in_vain = channels.filter_map(|channel| self.stance.in_vain.get(channel.name)).max();
+            subscription.overdue_at(cadence::patience_after(in_vain.copied()))
+        })
     }
 
     fn probe_overdue_at(&self) -> Option<Instant> {

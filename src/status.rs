@@ -71,6 +71,8 @@ pub enum State {
         unsigned: bool,
         /// The channels that were asked for and are not delivered.
         missing: Vec<&'static str>,
+        /// On how many channels a product is missing, since the venue does not know it.
+        left_out: usize,
     },
     /// Nothing is delivered.
     Down {
@@ -217,7 +219,9 @@ impl Place {
 impl State {
     fn badness(&self) -> u8 {
         match self {
-            Self::Recording { missing, unsigned } => u8::from(*unsigned || !missing.is_empty()),
+            Self::Recording { missing, unsigned, left_out } => {
+                u8::from(*unsigned || !missing.is_empty() || *left_out > 0)
+            }
             Self::Starting | Self::Waiting => 2,
             Self::Stalled { .. } => 3,
             Self::Down { .. } => 4,
@@ -228,13 +232,16 @@ impl State {
         match self {
             Self::Starting => "connecting".into(),
             Self::Waiting => "waiting for the venue's list of products".into(),
-            Self::Recording { unsigned, missing } => {
+            Self::Recording { unsigned, missing, left_out } => {
                 let mut words = "recording".to_owned();
                 if *unsigned {
                     words.push_str(" public channels, credentials refused");
                 }
                 if !missing.is_empty() {
                     let _ = write!(words, ", without {}", missing.join(", "));
+                }
+                if *left_out > 0 {
+                    let _ = write!(words, ", {left_out} left out by the venue");
                 }
                 words
             }
@@ -278,9 +285,9 @@ mod tests {
     fn the_worst_leg_speaks_for_a_feed() {
         let (board, now) = (Board::default(), Instant::now());
         let (a, b, c) = (board.place("x".into(), now), board.place("x".into(), now), board.place("y".into(), now));
-        a.is(State::Recording { unsigned: false, missing: vec![] });
+        a.is(State::Recording { unsigned: false, missing: vec![], left_out: 0 });
         b.is(State::Down { since: now, why: "lost".into() });
-        c.is(State::Recording { unsigned: false, missing: vec![] });
+        c.is(State::Recording { unsigned: false, missing: vec![], left_out: 0 });
         let line = board.line(now + Duration::from_secs(840));
         assert_eq!(line, "x DOWN 14 m: lost (1 of 2 connections deliver); y recording");
     }
@@ -290,11 +297,11 @@ mod tests {
         let (board, now) = (Board::default(), Instant::now());
         let (waits, other) = (board.place("x".into(), now), board.place("y".into(), now));
         waits.is(State::Waiting);
-        other.is(State::Recording { unsigned: false, missing: vec![] });
+        other.is(State::Recording { unsigned: false, missing: vec![], left_out: 0 });
         assert_eq!(board.line(now), "x waiting for the venue's list of products; y recording");
         let leg = board.place("x".into(), now);
         waits.leave();
-        leg.is(State::Recording { unsigned: false, missing: vec![] });
+        leg.is(State::Recording { unsigned: false, missing: vec![], left_out: 0 });
         waits.is(State::Starting);
         assert_eq!(board.line(now), "x recording; y recording");
         assert!(board.is_delivering());

@@ -314,9 +314,22 @@ async fn an_answer_that_goes_in_circles_is_left() {
     let stage = Stage::of(|_, _| Some(answer((500..1_500).rev().map(|id| trade(id, 10)))));
     stage.wants(10, 100, 600);
     sleep(Duration::from_secs(30)).await;
-    assert_eq!(stage.asked(), 2);
+    assert_eq!(stage.asked(), 5, "the seconds before are tried too, and then it is left");
     let (ids, events) = read(&stage.end().await);
     assert_eq!((ids, counts(&events[0])), ((500..600).collect(), (100, 400)));
+}
+
+/// One empty answer between good ones, as of a cache: it is no end.
+#[tokio::test(start_paused = true)]
+async fn one_empty_answer_is_asked_again() {
+    let stage = Stage::of(|_, turn| {
+        let all: &[u64] = if turn == 0 { &[] } else { &[9, 8, 7, 6, 5] };
+        Some(answer(all.iter().map(|id| trade(*id, 10))))
+    });
+    stage.wants(10, 5, 9);
+    sleep(Duration::from_secs(30)).await;
+    let (ids, events) = read(&stage.end().await);
+    assert_eq!((ids, counts(&events[0])), (vec![5, 6, 7, 8], (4, 0)));
 }
 
 #[tokio::test(start_paused = true)]

@@ -104,6 +104,10 @@ impl<'a> Look<'a> {
 
     fn status(&self) -> Option<Status> {
         let all = self.healths();
+        if self.daemons.is_empty() && !self.closed.is_empty() {
+            // There may be one, and it may be well.
+            return Some(Status::Unreachable);
+        }
         if all.iter().all(|health| *health == Health::Down) {
             return Some(Status::Dead);
         }
@@ -132,7 +136,7 @@ impl<'a> Look<'a> {
         for line in &lines {
             writeln!(out, "{:name$}  {:state$}  {}", line.name, line.state, line.detail)?;
         }
-        if lines.is_empty() {
+        if lines.is_empty() && (self.closed.is_empty() || !self.daemons.is_empty()) {
             writeln!(out, "{}", words::nothing(self.folders, self.feed, &self.daemons))?;
         }
         for (folder, error) in &self.closed {

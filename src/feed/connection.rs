@@ -1,6 +1,7 @@
 //! Drives one session over one WebSocket: the session's hands. A message is queued for output before the session looks at
 //! it, and a connection ends in an [`Ending`], never in `Ok`.
 
+mod answered;
 mod closing;
 mod reading;
 mod stall;
@@ -17,6 +18,7 @@ use tokio::{sync::watch, time::sleep_until};
 use tokio_tungstenite::tungstenite::{self, Message};
 
 use self::{
+    answered::Answered,
     reading::{closed, ready},
     stall::Stall,
     telling::{Said, Teller},
@@ -26,8 +28,8 @@ use crate::{
     net::Socket,
     output::Closed,
     record::{Event, Line, Origin},
-    session::{Action, Ask, Cause, Ending, Session, Told},
-    status::{Place, REFUSES_ALL, State},
+    session::{Action, Ask, Cause, Ending, Found, Session, Told},
+    status::{Place, State},
     venue::{Arrival, Kind, Subscribe, Venue},
 };
 
@@ -36,9 +38,6 @@ const SEND_WITHIN: Duration = Duration::from_secs(5);
 
 /// Messages taken off the socket before the clocks are looked at again: about a millisecond of work.
 const AT_ONCE: u32 = 256;
-
-/// Why nothing is recorded though heartbeats come.
-const MUTE: &str = "heartbeats come and no data: the venue is in maintenance, or something in it is broken";
 
 /// A wake-up that is later than this was no doing of the venue's: the process was stopped, or the machine asleep.
 const LATE: Duration = Duration::from_secs(1);
@@ -63,13 +62,6 @@ pub(super) struct Connection<'a> {
     said: Said,
     /// When data came last.
     data_at: Option<Instant>,
-}
-
-/// What the venue has made of all that was asked.
-enum Answered {
-    NotYet,
-    Delivers,
-    Nothing { since: Instant, why: &'static str },
 }
 
 struct Leaving {
@@ -135,27 +127,6 @@ impl<'a> Connection<'a> {
             ending.detail = complaint.replace(char::is_control, " ");
         }
         (self.last_words(ending).await, self.session)
-    }
-
-    fn announce(&mut self, outage: &mut Outage) {
-        let nothing = match () {
-            () if self.session.is_refused_all() => Some(REFUSES_ALL),
-            () if self.session.is_mute(now()) => Some(MUTE),
-            () => None,
-        };
-        match (nothing, &self.answered) {
-            (Some(_), Answered::Nothing { .. }) | (None, Answered::Delivers) => {}
-            (Some(why), Answered::NotYet | Answered::Delivers) => {
-                let since = outage.begins(why, None, now());
-                self.answered = Answered::Nothing { since, why };
-            }
-            (None, Answered::NotYet | Answered::Nothing { .. }) => {
-                if self.session.has_delivered() && self.session.is_settled() {
-                    self.answered = Answered::Delivers;
-                    outage.over(&self.origin, &self.session.missing(now()), now());
-                }
-            }
-        }
     }
 
     /// Does all that the session wants done.
@@ -294,10 +265,15 @@ impl<'a> Connection<'a> {
     }
 
     async fn record(&mut self, recv: SystemTime, event: Event) {
+        self.record_at(self.origin.account.totals().received, recv, event).await;
+    }
+
+    /// An event that stands for the message of this number, or before it.
+    async fn record_at(&mut self, n: u64, recv: SystemTime, event: Event) {
         let mut before = None;
         let stalling = || before = Some(self.place.stalls(now()));
         // An output that is gone is told of by the writer; there is nobody left to read this.
-        if let Ok(stall) = self.context.recorder.event(&self.origin, recv, event, stalling).await {
+        if let Ok(stall) = self.context.recorder.event(&self.origin, n, recv, event, stalling).await {
             self.note_stall(stall, before);
         }
     }
@@ -364,7 +340,10 @@ impl<'a> Connection<'a> {
     async fn tell(&mut self, told: Told) {
         let recv = self.context.clock.now();
         let again = self.said.again(&told, now());
-        let teller = Teller { context: self.context, origin: &self.origin, stance: self.session.stance(), again };
+        let is_hole = matches!(&told, Told::Gap(gap) if matches!(gap.found, Found::Hole | Found::Back));
+        let unsaid = self.said.take_unsaid(again || !is_hole);
+        let (context, origin, stance) = (self.context, &self.origin, self.session.stance());
+        let teller = Teller { context, origin, stance, again, unsaid };
         let Some(event) = teller.tell(told) else { return };
         if let Event::Refused { verdict, .. } = &event {
             self.place.refused(verdict);
@@ -375,18 +354,6 @@ impl<'a> Connection<'a> {
         if let (Some(refill), Some(wanted)) = (&self.context.refill, wanted) {
             refill.wants(wanted);
         }
-    }
-
-    /// None while it is not known yet: then it is as it was before this connection.
-    fn state(&self) -> Option<State> {
-        Some(match self.answered {
-            Answered::NotYet => return None,
-            Answered::Delivers => {
-                let unsigned = self.session.stance().is_refused();
-                State::Recording { unsigned, missing: self.session.missing(now()) }
-            }
-            Answered::Nothing { since, why } => State::Down { since, why: why.to_owned() },
-        })
     }
 }
 

@@ -164,7 +164,8 @@ impl Leg<'_> {
         let mut before = None;
         let stalling = || before = Some(self.place.stalls(now()));
         // An output that is gone is told of by the writer; there is nobody left to read this.
-        let _ = recorder.event(origin, clock.now(), event, stalling).await;
+        let n = origin.account.totals().received;
+        let _ = recorder.event(origin, n, clock.now(), event, stalling).await;
         if let Some(before) = before {
             self.place.is(before);
         }

@@ -80,7 +80,7 @@ impl Outage {
             tracing::info!(%feed, conn = %origin, event = %"connected", "recording");
         }
         if !missing.is_empty() {
-            tracing::warn!(%feed, conn = %origin, "not recorded: {}, which the venue refuses", missing.join(", "));
+            tracing::warn!(%feed, conn = %origin, "not recorded: {}, which the venue refuses or does not send", missing.join(", "));
         }
         self.attempts = 0;
     }

@@ -42,19 +42,22 @@ impl Recorder {
         self.put(self.messages, record, stalling).await
     }
 
-    /// Queues an event behind the messages that revealed it; otherwise as [`Recorder::message`].
+    /// Queues an event behind the messages that revealed it, before the message numbered `n`; otherwise as
+    /// [`Recorder::message`].
     ///
     /// # Errors
     /// When the output is gone.
     pub async fn event(
         &self,
         origin: &Arc<Origin>,
+        n: u64,
         recv: SystemTime,
         event: Event,
         stalling: impl FnOnce(),
     ) -> Result<Duration, Closed> {
         let Some(target) = self.events else { return Ok(Duration::ZERO) };
-        self.put(target, aside(origin, recv, Body::Event(Box::new(event))), stalling).await
+        let record = Record { n, ..aside(origin, recv, Body::Event(Box::new(event))) };
+        self.put(target, record, stalling).await
     }
 
     /// Queues an event if there is room, and waits for none: whether it is queued, or belongs to the log alone.

@@ -39,6 +39,12 @@ const SLACK: u64 = 30;
 /// A clock drifts by seconds a day at worst.
 const CLOCK_HOLDS: Duration = Duration::from_secs(3600);
 
+/// Answers in a row that bring nothing older, after which the venue is believed to have no more.
+const IN_VAIN: u32 = 3;
+
+/// How long to wait behind an empty one.
+const EMPTY_AGAIN: Duration = Duration::from_secs(5);
+
 const NOT_TOLD: &str = "the venue does not tell them by REST";
 
 const TOO_MANY: &str = "they are more than are asked for to fill one gap";
@@ -81,19 +87,29 @@ impl Gathering {
         let ahead = self.ahead().await;
         let start = unix(wanted.from).saturating_add_signed(ahead).saturating_sub(SLACK);
         let mut end = unix(wanted.until).saturating_add_signed(ahead) + SLACK;
-        let mut oldest = u64::MAX;
+        let (mut oldest, mut in_vain) = (u64::MAX, 0);
         for _ in 0..PAGES {
             let page = self.ask(&wanted.product, start, end, trouble).await?;
-            let Some((id, by)) = page.iter().map(|trade| (trade.id, trade.by)).min() else { return Ok(NOT_TOLD) };
+            let reached = page.iter().map(|trade| (trade.id, trade.by)).min();
             take(page, wanted, found);
             if found.len() >= MOST {
                 return Ok(TOO_MANY);
             }
-            // An answer that goes no further back will not, however often it is asked for.
-            if id <= wanted.expected || id >= oldest || found.len() as u64 == wanted.missed() {
+            if reached.is_some_and(|(id, _)| id <= wanted.expected) || found.len() as u64 == wanted.missed() {
                 return Ok(NOT_TOLD);
             }
-            (oldest, end) = (id, by);
+            match reached {
+                Some((id, by)) if id < oldest => (oldest, end, in_vain) = (id, by, 0),
+                _ if in_vain == IN_VAIN || end < start => return Ok(NOT_TOLD),
+                // More were made within a second than an answer holds, or it was cut short: those of the second before may be
+                // had.
+                Some((_, by)) => (end, in_vain) = (end.min(by).saturating_sub(1), in_vain + 1),
+                // One empty answer may be a cache's.
+                None => {
+                    in_vain += 1;
+                    sleep(EMPTY_AGAIN).await;
+                }
+            }
         }
         Ok(TOO_MANY)
     }

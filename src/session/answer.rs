@@ -5,8 +5,8 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use super::{Approach, Session, Signing, Told, subscription::Subscription};
-use crate::venue::{Channel, Product, Products, Subscribe};
+use super::{Approach, FIRST_PROBE, Session, Signing, Told, subscription::Subscription};
+use crate::venue::{Channel, Product, Subscribe};
 
 /// What the venue left out of its answer is asked for again after this: what is listed anew is found within the hour, as in the
 /// venue's own list of products.
@@ -33,6 +33,11 @@ impl Session {
                 self.subscribed_told = false;
             }
         }
+        for subscription in &mut self.subscriptions {
+            if subscription.vanish(accepted) {
+                self.subscribed_told = false;
+            }
+        }
         let mut signed: Vec<bool> = self.subscriptions.iter_mut().filter_map(|s| s.accept(accepted)).collect();
         if signed.is_empty() {
             // The venue leaves out what it does not trade, and a channel with it of which nothing is left. Each ask has its
@@ -53,20 +58,21 @@ impl Session {
             self.subscribed_told = false;
         }
         self.tell_subscribed(now);
+        // It may list what is being let go.
+        self.forget_coverage();
     }
 
     /// From now on what the venue says that it sends is to come.
     fn expect(&mut self, accepted: &[(String, Vec<String>)], recv: SystemTime, now: Instant) {
         for (name, listed) in accepted.iter().filter(|(_, listed)| !listed.is_empty()) {
             let Some(channel) = self.venue.channel(name).filter(|channel| !channel.heartbeat) else { continue };
-            self.cadences.accept(name, now);
-            match channel.products {
-                Products::Required => {
-                    for product in listed {
-                        self.stance.coverage.expect(channel, product, recv);
-                    }
+            self.cadences.accept(name, listed, now);
+            if channel.names_products() {
+                for product in listed {
+                    self.stance.coverage.expect(channel, product, recv);
                 }
-                _ => self.stance.coverage.expect(channel, "", recv),
+            } else {
+                self.stance.coverage.expect(channel, "", recv);
             }
         }
     }
@@ -100,7 +106,7 @@ impl Session {
         let accepted = self.subscriptions.iter().filter(|s| s.is_accepted() && !s.subscribe.unsubscribes);
         let channels: BTreeSet<_> =
             accepted.flat_map(|subscription| subscription.channels(true).map(|channel| channel.name)).collect();
-        let left_out = self.subscriptions.iter().filter(|subscription| subscription.is_left_out);
+        let left_out = self.subscriptions.iter().filter(|subscription| subscription.is_left_out());
         let mut omitted: Vec<_> = left_out.flat_map(|subscription| subscription.subscribe.left_out(&[])).collect();
         omitted.extend(self.kept_apart());
         self.told.push_back(Told::Subscribed { channels: channels.into_iter().collect(), omitted });
@@ -108,30 +114,38 @@ impl Session {
 
     /// What the venue left out is asked for apart from the rest from now on, each hour.
     fn keep_left_out(&mut self, now: Instant) {
-        let until = now + LEFT_OUT_AGAIN;
         let mut apart = Vec::new();
+        let is_apart = |subscription: &&Subscription| subscription.is_left_out();
+        // A piece that a connection before has put apart already stands beside what it was a part of.
+        let known: Vec<_> =
+            self.subscriptions.iter().filter(is_apart).flat_map(|s| s.subscribe.left_out(&[])).collect();
         for subscription in self.subscriptions.iter_mut().filter(|subscription| !subscription.omitted.is_empty()) {
-            let omitted = std::mem::take(&mut subscription.omitted);
+            let mut omitted = std::mem::take(&mut subscription.omitted);
+            if subscription.subscribe.channels.len() > 1 {
+                omitted.retain(|pair| !known.contains(pair));
+            }
             let is_of = |channel: &Channel, product: &Product| {
                 omitted.iter().any(|(name, id)| *name == channel.name && product.as_str() == id)
             };
+            let vanished = std::mem::take(&mut subscription.has_vanished);
+            let until = now + if vanished { FIRST_PROBE } else { LEFT_OUT_AGAIN };
             let of = &mut subscription.subscribe;
             for channel in &of.channels {
                 let products: Vec<_> = of.products.iter().filter(|id| is_of(channel, id)).cloned().collect();
                 if !products.is_empty() {
-                    apart.push(Subscribe { channels: vec![channel], products, ..of.clone() });
+                    apart.push((Subscribe { channels: vec![channel], products, ..of.clone() }, until));
                 }
             }
             if let [channel] = of.channels[..] {
                 of.products.retain(|id| !is_of(channel, id));
                 if of.products.is_empty() {
                     // All of it is: it keeps its place.
-                    *of = apart.pop().expect("it was put there just now");
+                    *of = apart.pop().expect("it was put there just now").0;
                     subscription.leave_out(until);
                 }
             }
         }
-        for subscribe in apart {
+        for (subscribe, until) in apart {
             let mut subscription = Subscription::new(subscribe, now);
             subscription.leave_out(until);
             self.subscriptions.push(subscription);

@@ -23,7 +23,7 @@ const PROBE_EVERY: Duration = Duration::from_secs(300);
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// As many connections as are replaced before patience sets in.
-const IN_VAIN: u32 = 2;
+const REPLACED: u32 = 2;
 
 /// A heartbeat and what it counts come on ways of their own, and one may be a second behind the other: what goes on in the
 /// third heartbeat after the last message goes on without the channel.
@@ -32,6 +32,11 @@ const BEATS: u32 = 2;
 /// Books that are asked for anew for a hole in the count: thirty snapshots are 150 MB, and a venue that counts wrongly must
 /// not be asked for them all day.
 const MEND_EVERY: Duration = Duration::from_secs(60);
+
+/// How long to wait for what so many connections have not brought, where that is longer than usual.
+pub(super) fn patience_after(in_vain: Option<u32>) -> Option<Duration> {
+    in_vain.filter(|vain| *vain >= REPLACED).map(|_| PATIENCE)
+}
 
 /// The channels of one connection that are judged.
 pub(super) struct Cadences(Vec<Beat>);
@@ -42,12 +47,17 @@ struct Beat {
     state: State,
     /// Not asked for anew before this.
     probe_from: Option<Instant>,
+    /// A subscribe to it has left: a snapshot may be on its way, ack or no ack.
+    asked: bool,
+    /// When the venue accepted it.
+    accepted: Option<Instant>,
     /// A hole was seen, and its book is wrong until it is asked for anew.
     broken: bool,
     mended: Option<Instant>,
     /// How long it may be silent from the start.
     patience: Duration,
-    /// The products whose heartbeats count what it brings.
+    /// The products that the venue took for it, whose heartbeats count what it brings: the venue may take a product's heartbeat
+    /// and not its orders.
     followed: BTreeMap<String, Followed>,
 }
 
@@ -58,9 +68,7 @@ struct Followed {
     number: Option<u64>,
     /// Since when it has gone on without anything from the channel.
     behind: Option<Instant>,
-    /// The channel has brought something of it: a venue may take a product's heartbeat and not its orders.
-    heard: bool,
-    /// Heartbeats since it did: the first of them may count what came before it.
+    /// Heartbeats since the channel brought something of it: the first of them may count what came before.
     beats: u32,
 }
 
@@ -84,12 +92,13 @@ impl Cadences {
         let mut beats: Vec<Beat> = Vec::new();
         for channel in channels.filter(|channel| !channel.heartbeat) {
             if beats.iter().all(|beat| beat.channel != channel) {
-                let vain = in_vain.get(channel.name).copied().unwrap_or_default();
-                let patience = if vain < IN_VAIN { DATA_WITHIN } else { PATIENCE };
+                let patience = patience_after(in_vain.get(channel.name).copied()).unwrap_or(DATA_WITHIN);
                 beats.push(Beat {
                     channel,
                     state: State::Asked,
                     probe_from: None,
+                    asked: false,
+                    accepted: None,
                     broken: false,
                     mended: None,
                     patience,
@@ -106,26 +115,38 @@ impl Cadences {
     }
 
     /// The venue lists the channel, with some of what was asked for.
-    pub(super) fn accept(&mut self, name: &str, now: Instant) {
-        if let Some(beat) = self.0.iter_mut().find(|beat| beat.channel.name == name)
-            && let State::Asked = beat.state
-        {
+    pub(super) fn accept(&mut self, name: &str, listed: &[String], now: Instant) {
+        let Some(beat) = self.0.iter_mut().find(|beat| beat.channel.name == name) else { return };
+        if let State::Asked = beat.state {
             beat.state = State::Awaited { since: now };
+        }
+        beat.accepted.get_or_insert(now);
+        if beat.channel.cadence.follows.is_some() {
+            for product in listed {
+                beat.followed(product);
+            }
+        }
+    }
+
+    /// Of what nobody asks for any more nothing is behind.
+    pub(super) fn retain(&mut self, mut wanted: impl FnMut(&Channel, &str) -> bool) {
+        for Beat { channel, followed, .. } in &mut self.0 {
+            followed.retain(|product, _| wanted(channel, product));
         }
     }
 
     /// A message came of `channel`, or of one that reads as it.
     pub(super) fn deliver(&mut self, channel: &Channel, products: &[Counted<'_>], now: Instant) {
         for beat in self.0.iter_mut().filter(|beat| beat.channel.reads_as(channel)) {
-            if matches!(beat.state, State::Asked | State::Awaited { .. }) {
-                beat.followed.values_mut().for_each(|followed| followed.behind = None);
-            }
             beat.state = State::Delivers { last: now };
-            beat.patience = DATA_WITHIN;
+            if beat.lives(now) {
+                beat.patience = DATA_WITHIN;
+            }
             if beat.channel.cadence.follows.is_some() {
                 for counted in products {
-                    let followed = beat.followed(counted.product);
-                    (followed.behind, followed.heard, followed.beats) = (None, true, 0);
+                    if let Some(followed) = beat.followed.get_mut(counted.product) {
+                        (followed.behind, followed.beats) = (None, 0);
+                    }
                 }
             }
         }
@@ -140,10 +161,9 @@ impl Cadences {
                 None => None,
             };
             let Some(number) = number.filter(|_| !matches!(beat.state, State::Asked)) else { continue };
-            let is_first = matches!(beat.state, State::Awaited { .. });
-            let followed = beat.followed(counted.product);
+            let Some(followed) = beat.followed.get_mut(counted.product) else { continue };
             let goes_on = followed.number.is_some_and(|last| last < number);
-            if goes_on && followed.beats >= BEATS && (followed.heard || is_first) {
+            if goes_on && followed.beats >= BEATS {
                 followed.behind.get_or_insert(now);
             }
             followed.beats = followed.beats.saturating_add(1);
@@ -153,8 +173,8 @@ impl Cadences {
 
     /// The count of the connection has a hole: what is made good by a snapshot is asked for anew.
     pub(super) fn hole(&mut self) {
-        let is_book = |beat: &&mut Beat| beat.channel.is_book;
-        self.0.iter_mut().filter(is_book).for_each(|beat| beat.broken = !matches!(beat.state, State::Asked));
+        let is_book = |beat: &&mut Beat| beat.channel.is_book() && beat.asked;
+        self.0.iter_mut().filter(is_book).for_each(|beat| beat.broken = true);
     }
 
     /// The next channel that is to be asked for anew now.
@@ -172,23 +192,26 @@ impl Cadences {
 
     /// A subscribe to the channel is on the wire.
     pub(super) fn sent(&mut self, channel: &Channel, now: Instant) {
-        let beat = self.0.iter_mut().find(|beat| beat.channel.name == channel.name);
-        if let Some(beat) = beat
-            && let State::Probing { last } = beat.state
-        {
+        let Some(beat) = self.0.iter_mut().find(|beat| beat.channel.name == channel.name) else { return };
+        beat.asked = true;
+        if let State::Probing { last } = beat.state {
             beat.state = State::Probed { since: now, last };
         }
     }
 
-    /// The venue did not take the subscribe: that says nothing of the channel.
-    pub(super) fn refuse(&mut self, channel: &Channel) {
-        if let Some(beat) = self.0.iter_mut().find(|beat| beat.channel.name == channel.name) {
-            beat.state = match beat.state {
-                State::Probing { last } | State::Probed { last, .. } => State::Delivers { last },
-                State::Asked | State::Awaited { .. } => State::Asked,
-                delivers @ State::Delivers { .. } => delivers,
-            };
+    /// The venue did not take a subscribe to the channel: that says nothing of it. `is_all`: nothing else of it is asked for.
+    pub(super) fn refuse(&mut self, channel: &Channel, is_all: bool) {
+        let Some(beat) = self.0.iter_mut().find(|beat| beat.channel.name == channel.name) else { return };
+        match beat.state {
+            State::Probing { last } | State::Probed { last, .. } => beat.state = State::Delivers { last },
+            State::Awaited { .. } if is_all => beat.state = State::Asked,
+            State::Asked | State::Awaited { .. } | State::Delivers { .. } => {}
         }
+    }
+
+    /// Whether the channel brings more than what a subscribe brings: connections may be replaced again for its silence.
+    pub(super) fn lives(&self, channel: &Channel, now: Instant) -> bool {
+        self.0.iter().any(|beat| beat.channel.name == channel.name && beat.lives(now))
     }
 
     /// Whether a channel of which something was to come at once has brought nothing yet; while not all is answered, those count
@@ -234,6 +257,9 @@ impl Cadences {
 
     pub(super) fn shift(&mut self, by: Duration) {
         for beat in &mut self.0 {
+            if let Some(accepted) = &mut beat.accepted {
+                *accepted += by;
+            }
             match &mut beat.state {
                 State::Asked => {}
                 State::Awaited { since: at } | State::Delivers { last: at } | State::Probing { last: at } => *at += by,
@@ -262,6 +288,10 @@ impl Beat {
         self.followed.get_mut(product).expect("put in just now")
     }
 
+    fn lives(&self, now: Instant) -> bool {
+        self.accepted.is_some_and(|at| at + DATA_WITHIN <= now) && matches!(self.state, State::Delivers { .. })
+    }
+
     fn behind(&mut self) -> impl Iterator<Item = &mut Instant> {
         self.followed.values_mut().filter_map(|followed| followed.behind.as_mut())
     }
@@ -274,10 +304,9 @@ impl Beat {
     fn probe_at(&self) -> Option<Instant> {
         if self.broken {
             return match (self.state, self.mended) {
-                (State::Probing { .. }, _) => None,
+                (State::Asked | State::Probing { .. }, _) => None,
                 (State::Delivers { last }, None) => Some(last),
                 (State::Awaited { since } | State::Probed { since, .. }, None) => Some(since),
-                (State::Asked, _) => None,
                 (_, Some(mended)) => Some(mended + MEND_EVERY),
             };
         }
@@ -309,7 +338,10 @@ impl Beat {
 
     fn is_silent(&self, now: Instant) -> bool {
         match self.state {
-            State::Awaited { since } => self.channel.cadence.begins && since + DATA_WITHIN <= now,
+            // Where connections were replaced for it, it is silent until it is heard.
+            State::Awaited { since } => {
+                self.channel.cadence.begins && (self.patience == PATIENCE || since + DATA_WITHIN <= now)
+            }
             State::Probed { since, .. } => since + SNAPSHOT_WITHIN <= now,
             State::Asked | State::Delivers { .. } | State::Probing { .. } => {
                 self.behind_since().is_some_and(|since| since + DATA_WITHIN <= now)

@@ -14,7 +14,7 @@ impl Session {
 
     /// Asks for what is new and takes away what is gone, one by one for the same reason.
     pub(super) fn take_change(&mut self, now: Instant) {
-        if self.pending() > 0 || self.subscriptions.iter().any(|subscription| subscription.is_renewed) {
+        if self.pending() > 0 || self.subscriptions.iter().any(Subscription::is_renewed) {
             return;
         }
         let Some(leg) = self.change.take() else { return };
@@ -68,14 +68,16 @@ impl Session {
         self.forget_coverage();
     }
 
-    /// Of what nobody asks for any more nothing is missing.
+    /// Of what nobody asks for any more nothing is missing, and nothing is behind.
     pub(super) fn forget_coverage(&mut self) {
         let adds = || self.subscriptions.iter().map(|s| &s.subscribe).filter(|subscribe| !subscribe.unsubscribes);
-        self.stance.coverage.retain(|channel, product| {
+        let wanted = |channel: &str, product: &str| {
             adds()
                 .filter(|subscribe| subscribe.channels.iter().any(|asked| asked.name == channel))
                 .any(|subscribe| product.is_empty() || subscribe.products.iter().any(|asked| asked.answers_to(product)))
-        });
+        };
+        self.stance.coverage.retain(wanted);
+        self.cadences.retain(|channel, product| wanted(channel.name, product));
     }
 
     /// What was accepted piece by piece is one subscription again, and what was taken away is forgotten. Indices move:

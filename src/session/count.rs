@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Count {
     next: u64,
-    /// What was to come before the count stepped back: of two messages that changed places the third goes on from there.
+    /// What was to come before the count stepped back: behind messages that changed places it goes on from there.
     before: Option<u64>,
 }
 
@@ -32,15 +32,15 @@ impl Count {
 
     /// The numbers from `lowest` to `highest` came, in one message.
     pub(super) fn step(&mut self, lowest: u64, highest: u64) -> Step {
-        let due = self.next;
-        let before = self.before.take();
+        let (due, before) = (self.next, self.before);
         self.next = highest.saturating_add(1);
+        self.before = before.filter(|before| highest < *before);
         if lowest == due || before == Some(lowest) {
             Step::On
         } else if lowest > due {
             Step::Hole(due)
         } else {
-            self.before = Some(due);
+            self.before = self.before.max(Some(due));
             Step::Back(due)
         }
     }
@@ -62,6 +62,7 @@ mod tests {
         assert_eq!(steps(&[5, 9, 10]), [On, Hole(6), On]);
         // Two that changed places: one hole, one step back, and then it goes on.
         assert_eq!(steps(&[5, 7, 6, 8, 9]), [On, Hole(6), Back(8), On, On]);
+        assert_eq!(steps(&[5, 8, 6, 7, 9, 10]), [On, Hole(6), Back(9), On, On, On]);
         // SockTrader#49: the venue began anew.
         assert_eq!(steps(&[5, 6, 0, 1, 2]), [On, On, Back(7), On, On]);
         assert_eq!(steps(&[5, 5, 6]), [On, Back(6), On], "the same twice");

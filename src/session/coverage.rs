@@ -105,6 +105,11 @@ impl Coverage {
         };
         let due = count.next();
         if is_first && lowest < due {
+            if counts(channel) == Counts::Sequence {
+                // The venue counts anew, and nobody can say from where.
+                *count = Count::from(highest.saturating_add(1));
+                return Some(Gap { missed: None, ..gap(Some(due), Some(lowest)) });
+            }
             // A snapshot reaches back to before the hole; what lies behind us stays there.
             *count = Count::from(due.max(highest.saturating_add(1)));
             return None;
@@ -116,8 +121,8 @@ impl Coverage {
             Step::On => None,
             _ if !is_trusted => None,
             Step::Hole(expected) => Some(gap(Some(expected), Some(lowest))),
-            // A message that tells of several, some of them told before, as a snapshot does.
-            Step::Back(expected) if highest >= expected => None,
+            // A snapshot tells of several, and some or all of them were told before.
+            Step::Back(expected) if lowest < highest && highest.saturating_add(1) >= expected => None,
             Step::Back(expected) => {
                 Some(Gap { found: Found::Back, mended_by: MendedBy::Nothing, ..gap(Some(expected), Some(lowest)) })
             }

@@ -1,9 +1,15 @@
 //! What the numbers of a message say of those that did not come.
 
-use std::time::{Instant, SystemTime};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant, SystemTime},
+};
 
-use super::{Found, Gap, Session, Told, count::Step};
-use crate::venue::{Arrival, Channel, Counted, Counts, Kind, MendedBy, Products};
+use super::{Found, Gap, Session, Told, count::Step, subscription::Subscription};
+use crate::venue::{Arrival, Channel, Counted, Counts, Kind, MendedBy};
+
+/// What is missing may be the answer to a subscribe, which comes within 0.2 s: without one it is asked again after this.
+const LOST_ANSWER: Duration = Duration::from_secs(5);
 
 impl Session {
     /// Looks for holes: in the connection's own count, whatever the message is, and in what each channel and product has.
@@ -17,6 +23,9 @@ impl Session {
                     self.told.push_back(Told::Gap(gap));
                     self.stance.coverage.hole();
                     self.cadences.hole();
+                    for subscription in self.subscriptions.iter_mut().filter(|subscription| subscription.is_pending()) {
+                        subscription.again.get_or_insert(now + LOST_ANSWER);
+                    }
                 }
             }
         }
@@ -32,15 +41,14 @@ impl Session {
     fn cover(&mut self, read: &'static Channel, counted: &[Counted<'_>], recv: SystemTime, now: Instant) {
         self.cadences.deliver(read, counted, now);
         let none = [Counted::of("")];
-        let of_channel = |channel: &Channel| match (channel.products, counted) {
-            (_, []) => &none[..],
-            (Products::Required, counted) => counted,
-            _ => &none,
-        };
+        // What names no product where others do says nothing of any, as level3's schema.
+        let of_channel = |channel: &Channel| if channel.names_products() { counted } else { &none };
         let carries = self.cadences.channels().filter(|channel| channel.reads_as(read));
         let shares = carries.clone().nth(1).is_some();
         for channel in carries {
-            self.stance.in_vain.remove(channel.name);
+            if !self.stance.in_vain.is_empty() && self.cadences.lives(channel, now) {
+                self.stance.in_vain.remove(channel.name);
+            }
             for counted in of_channel(channel) {
                 if let Some(gap) = self.stance.coverage.see(channel, *counted, shares, recv) {
                     self.told.push_back(Told::Gap(gap));
@@ -51,34 +59,30 @@ impl Session {
 
     /// The connection's count is of all that it carries, so any of it may be what is missing.
     fn gap(&self, expected: u64, got: u64, recv: SystemTime) -> Gap {
-        let carried = self.subscriptions.iter().filter(|s| s.is_in_force() && !s.subscribe.unsubscribes);
-        let (mut channels, mut products, mut mended_by) = (Vec::new(), Vec::new(), MendedBy::Nothing);
-        for subscription in carried {
-            for channel in subscription.channels(true) {
-                if !channels.contains(&channel.name) {
-                    channels.push(channel.name);
-                }
-                if channel.is_book {
-                    mended_by = MendedBy::Snapshot;
+        // Snapshots stand before their ack.
+        let may_send = |s: &&Subscription| (s.is_in_force() || s.is_pending()) && !s.subscribe.unsubscribes;
+        let (mut channels, mut products) = (Vec::<&'static Channel>::new(), BTreeSet::new());
+        for subscription in self.subscriptions.iter().filter(may_send) {
+            for channel in &subscription.subscribe.channels {
+                if !channels.contains(channel) {
+                    channels.push(channel);
                 }
             }
-            for product in &subscription.subscribe.products {
-                if !products.iter().any(|known| known == product.as_str()) {
-                    products.push(product.to_string());
-                }
-            }
+            products.extend(subscription.subscribe.products.iter().map(ToString::to_string));
         }
+        let mut data = channels.iter().filter(|channel| !channel.heartbeat).peekable();
+        let is_mended = data.peek().is_some() && data.all(|channel| channel.is_book());
         Gap {
             found: if got < expected { Found::Back } else { Found::Hole },
             counted_by: Counts::Connection.name(),
             expected: Some(expected),
             got: Some(got),
             missed: Some(got.saturating_sub(expected)),
-            channels,
-            products,
+            channels: channels.iter().map(|channel| channel.name).collect(),
+            products: products.into_iter().collect(),
             from: self.recv,
             until: Some(recv),
-            mended_by,
+            mended_by: if is_mended { MendedBy::Book } else { MendedBy::Nothing },
         }
     }
 }

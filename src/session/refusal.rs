@@ -59,10 +59,12 @@ impl Session {
     fn refuse(&mut self, index: usize, message: String, reason: Reason, now: Instant) {
         self.stance.approach = Approach::OneByOne;
         let of_credentials = reason.is_of_credentials() && !self.signed_accepted;
-        let subscription = &mut self.subscriptions[index];
-        for channel in &subscription.subscribe.channels {
-            self.cadences.refuse(channel);
+        for channel in &self.subscriptions[index].subscribe.channels {
+            let others = self.subscriptions.iter().enumerate().filter(|(other, s)| *other != index && s.is_in_force());
+            let is_all = !others.map(|(_, s)| &s.subscribe).any(|s| !s.unsubscribes && s.channels.contains(channel));
+            self.cadences.refuse(channel, is_all);
         }
+        let subscription = &mut self.subscriptions[index];
         let (channel, signed) = (subscription.channel(), subscription.is_signed());
         // What was on its way when the first refusal came is in the same breath, and settles nothing.
         let anew = self.refused.is_none_or(|at| subscription.asked_since() >= Some(at + ASK_AGAIN));

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use super::{Approach, Session, Subscription};
+use super::{Approach, Session, Subscription, subscription::Errand};
 use crate::venue::{Channel, Products, Subscribe};
 
 impl Session {
@@ -18,7 +18,7 @@ impl Session {
             && let Some(channel) = self.cadences.probe(now)
         {
             if !self.renew(channel, now) {
-                self.cadences.refuse(channel);
+                self.cadences.refuse(channel, false);
             }
         }
     }
@@ -42,11 +42,13 @@ impl Session {
             if of.channels.is_empty() {
                 emptied.push(index);
             }
-            let (let_go, anew) = (Subscribe { unsubscribes: true, ..piece.clone() }, piece);
-            for (subscribe, is_renewed) in [(let_go, false), (anew, true)] {
-                let mut piece = Subscription::new(subscribe, now);
-                (piece.is_renewed, piece.goes_unsigned) = (is_renewed, subscription.goes_unsigned);
-                pieces.push(piece);
+            for anew in piece.in_pieces(self.stance.most.unwrap_or(usize::MAX)) {
+                let let_go = Subscribe { unsubscribes: true, ..anew.clone() };
+                for (subscribe, errand) in [(let_go, Errand::Plain), (anew, Errand::Renewed)] {
+                    let mut piece = Subscription::new(subscribe, now);
+                    (piece.errand, piece.goes_unsigned) = (errand, subscription.goes_unsigned);
+                    pieces.push(piece);
+                }
             }
         }
         emptied.into_iter().rev().for_each(|index| drop(self.subscriptions.remove(index)));

@@ -27,6 +27,19 @@ impl Session {
         &self.dead
     }
 
+    /// The channels that were accepted and are silent for longer than they should be.
+    #[must_use]
+    pub fn silent(&self, now: Instant) -> Vec<&'static str> {
+        self.cadences.silent(now).map(|channel| channel.name).collect()
+    }
+
+    /// On how many channels a product is missing, since the venue does not know it.
+    #[must_use]
+    pub fn left_out(&self) -> usize {
+        let left_out = self.subscriptions.iter().filter(|subscription| subscription.is_left_out());
+        left_out.map(|s| s.subscribe.products.len() * s.subscribe.channels.len()).sum()
+    }
+
     /// Whether heartbeats come and nothing else, though more was to come.
     #[must_use]
     pub fn is_mute(&self, now: Instant) -> bool {

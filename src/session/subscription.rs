@@ -18,11 +18,23 @@ pub(super) struct Subscription {
     pub(super) omitted: Vec<(&'static str, String)>,
     /// Channels that the ack does not name.
     absent: Vec<&'static str>,
-    /// The venue left its products out of an ack: it is asked for alone, and seldom.
-    pub(super) is_left_out: bool,
-    /// It was accepted before, and is asked for anew to see whether it lives.
-    pub(super) is_renewed: bool,
+    pub(super) errand: Errand,
+    /// The venue had listed them, and lists them no longer.
+    pub(super) has_vanished: bool,
+    /// A message is missing that may have been its answer: where none comes, it is asked again then.
+    pub(super) again: Option<Instant>,
     refusals: u32,
+}
+
+/// Why it is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Errand {
+    /// It is what the leg carries.
+    Plain,
+    /// It was accepted before, and is asked for anew to see whether it lives.
+    Renewed,
+    /// The venue left its products out of an ack: it is asked for alone, and seldom.
+    LeftOut,
 }
 
 #[derive(Debug)]
@@ -44,8 +56,9 @@ impl Subscription {
             goes_unsigned: false,
             omitted: Vec::new(),
             absent: Vec::new(),
-            is_left_out: false,
-            is_renewed: false,
+            errand: Errand::Plain,
+            has_vanished: false,
+            again: None,
             refusals: 0,
         }
     }
@@ -67,7 +80,7 @@ impl Subscription {
     /// The venue knows of none of its products; later it may.
     pub(super) fn leave_out(&mut self, until: Instant) {
         self.refusals = 2;
-        self.is_left_out = true;
+        self.errand = Errand::LeftOut;
         self.state = State::Due { at: until };
     }
 
@@ -92,9 +105,17 @@ impl Subscription {
         matches!(self.state, State::Accepted)
     }
 
+    pub(super) fn is_left_out(&self) -> bool {
+        self.errand == Errand::LeftOut
+    }
+
+    pub(super) fn is_renewed(&self) -> bool {
+        self.errand == Errand::Renewed
+    }
+
     /// Accepted, or only asked for anew.
     pub(super) fn is_in_force(&self) -> bool {
-        self.is_accepted() || self.is_renewed
+        self.is_accepted() || self.is_renewed()
     }
 
     /// Accepted, or refused more than once and put off.
@@ -122,14 +143,16 @@ impl Subscription {
         }
     }
 
-    pub(super) fn overdue_at(&self) -> Option<Instant> {
+    /// When it will have waited too long for its answer; `patience` replaces the usual wait.
+    pub(super) fn overdue_at(&self, patience: Option<Duration>) -> Option<Instant> {
         match self.state {
-            State::Asked { since, .. } => Some(since + ANSWER_WITHIN),
+            State::Asked { since, .. } => Some(since + patience.unwrap_or(ANSWER_WITHIN)),
             State::Due { .. } | State::Accepted => None,
         }
     }
 
     pub(super) fn ask(&mut self, signed: bool, now: Instant) {
+        self.again = None;
         self.state = State::Asked { since: now, signed };
     }
 
@@ -159,7 +182,9 @@ impl Subscription {
 
     /// Counts a refusal; how many there have been.
     pub(super) fn refuse(&mut self) -> u32 {
-        self.is_renewed = false;
+        if self.is_renewed() {
+            self.errand = Errand::Plain;
+        }
         self.refusals = self.refusals.saturating_add(1);
         self.refusals
     }
@@ -180,6 +205,9 @@ impl Subscription {
             State::Due { at } | State::Asked { since: at, .. } => *at += by,
             State::Accepted => {}
         }
+        if let Some(again) = &mut self.again {
+            *again += by;
+        }
     }
 
     /// Its channels that the venue has accepted, or those that it has not.
@@ -197,7 +225,7 @@ impl Subscription {
         let unnamed = |channel: &&&Channel| !list.iter().any(|(name, _)| name == channel.name);
         self.absent = self.subscribe.channels.iter().filter(unnamed).map(|channel| channel.name).collect();
         self.state = State::Accepted;
-        (self.refusals, self.is_left_out, self.is_renewed) = (0, false, false);
+        (self.refusals, self.errand) = (0, Errand::Plain);
         Some(signed)
     }
 
@@ -218,6 +246,18 @@ impl Subscription {
             State::Asked { since, .. } => Some(since),
             State::Due { .. } | State::Accepted => None,
         }
+    }
+
+    /// What was accepted, and is not in the venue's list any more.
+    pub(super) fn vanish(&mut self, list: &[(String, Vec<String>)]) -> bool {
+        if !self.is_accepted() || self.subscribe.unsubscribes {
+            return false;
+        }
+        let gone = self.subscribe.left_out(list).into_iter().filter(|(channel, _)| !self.absent.contains(channel));
+        let gone: Vec<_> = gone.collect();
+        self.has_vanished = !gone.is_empty();
+        self.omitted.extend(gone);
+        self.has_vanished
     }
 
     /// Compares with the venue's list. Whether it was signed, if the list is the answer to it.
@@ -241,7 +281,7 @@ impl Subscription {
         self.omitted.extend(self.subscribe.left_out(list));
         self.absent.clear();
         self.state = State::Accepted;
-        (self.refusals, self.is_left_out, self.is_renewed) = (0, false, false);
+        (self.refusals, self.errand) = (0, Errand::Plain);
         Some(signed)
     }
 }

@@ -49,6 +49,8 @@ pub struct FeedReport {
     pub unsigned: bool,
     /// The channels that were asked for and are not delivered.
     pub missing: Vec<String>,
+    /// On how many channels a product is missing, since the venue does not know it: `subscribed` in the record names them.
+    pub left_out: u64,
     /// Over how many connections it is spread...
     pub connections: u64,
     /// ...how many of them deliver...
@@ -145,9 +147,12 @@ fn report(legs: &[Leg], clock_is_wrong: bool, now: Instant) -> Option<FeedReport
     let worst = legs.iter().max_by_key(|leg| (leg.state.badness(), now.saturating_duration_since(since(leg))))?;
     let delivering = legs.iter().filter(|leg| matches!(leg.state, State::Recording { .. })).count() as u64;
     let mut missing = Vec::<String>::new();
-    let mut unsigned = false;
+    let (mut unsigned, mut left_out) = (false, 0);
     for leg in legs {
-        let State::Recording { unsigned: goes_unsigned, missing: lacks } = &leg.state else { continue };
+        let State::Recording { unsigned: goes_unsigned, missing: lacks, left_out: without } = &leg.state else {
+            continue;
+        };
+        left_out += *without as u64;
         unsigned |= goes_unsigned;
         missing.extend(lacks.iter().map(|channel| (*channel).to_owned()));
     }
@@ -173,6 +178,7 @@ fn report(legs: &[Leg], clock_is_wrong: bool, now: Instant) -> Option<FeedReport
         why: why(worst),
         unsigned,
         missing,
+        left_out,
         connections: legs.len() as u64,
         delivering,
         connected: 0,
@@ -227,7 +233,7 @@ mod tests {
     }
 
     fn recording() -> State {
-        State::Recording { unsigned: false, missing: vec![] }
+        State::Recording { unsigned: false, missing: vec![], left_out: 0 }
     }
 
     fn down(since: Instant, why: &str) -> State {
@@ -261,7 +267,7 @@ mod tests {
         }
         place.is(down(now, "lost"));
         assert_eq!(one(&board, now).why.as_deref(), Some("lost; refused: the key is unknown"));
-        place.is(State::Recording { unsigned: true, missing: vec!["user"] });
+        place.is(State::Recording { unsigned: true, missing: vec!["user"], left_out: 0 });
         let feed = one(&board, now);
         assert_eq!((feed.health, feed.unsigned, &feed.missing[..]), (Health::Degraded, true, &["user".to_owned()][..]));
         assert_eq!(feed.why.as_deref(), Some("refused: the key is unknown"));

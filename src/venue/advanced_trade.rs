@@ -8,7 +8,7 @@ pub mod rest;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value, json, value::RawValue};
 
 use smallvec::SmallVec;
 
@@ -81,14 +81,13 @@ static CHANNELS: &[Channel] = &[
         cadence: SELDOM,
         ..public("candles", Products::Required, 15_000, 20_000_000)
     },
-    public("status", Products::Required, 1_000_000, 5_000_000),
+    Channel { is_of_all: true, ..public("status", Products::Required, 1_000_000, 5_000_000) },
     Channel { cadence: OFTEN, ..public("ticker", Products::Required, 460, 260_000_000) },
     Channel { cadence: OFTEN, ..public("ticker_batch", Products::Required, 460, 8_000_000) },
     Channel {
         per_connection: Some(LEVEL2_PRODUCTS),
-        is_book: true,
         cadence: OFTEN,
-        mended_by: MendedBy::Snapshot,
+        mended_by: MendedBy::Book,
         ..public("level2", Products::Required, 5_100_000, 3_000_000_000)
     },
     Channel {
@@ -117,7 +116,7 @@ const fn public(name: &'static str, products: Products, longest_line: u64, bytes
         heartbeat: false,
         products,
         counts,
-        is_book: false,
+        is_of_all: false,
         cadence: Cadence::FREE,
         mended_by: MendedBy::Nothing,
         reads_as: &[],
@@ -250,7 +249,9 @@ struct Trades<'a> {
 #[derive(Deserialize)]
 struct Trade<'a> {
     product_id: &'a str,
-    trade_id: &'a str,
+    /// A string on the wire, and a number wherever somebody thinks that nicer.
+    #[serde(borrow)]
+    trade_id: &'a RawValue,
 }
 
 /// Each product's trades, which are numbered one by one.
@@ -258,7 +259,7 @@ fn trades(message: &[u8]) -> SmallVec<[Counted<'_>; 1]> {
     let Ok(told) = serde_json::from_slice::<Told<'_>>(message) else { return SmallVec::new() };
     let mut products: SmallVec<[Counted<'_>; 1]> = SmallVec::new();
     for trade in told.events.iter().flat_map(|event| &event.trades) {
-        let Ok(id) = trade.trade_id.parse::<u64>() else { continue };
+        let Ok(id) = trade.trade_id.get().trim_matches('"').parse::<u64>() else { continue };
         let known = products.iter_mut().find(|known| known.product == trade.product_id);
         match known.and_then(|known| known.trades.as_mut()) {
             Some((lowest, highest)) => (*lowest, *highest) = (id.min(*lowest), id.max(*highest)),
@@ -340,6 +341,8 @@ mod tests {
         let trades = br#"{"channel":"market_trades","sequence_num":7,"events":[{"type":"update","trades":[{"product_id":"BTC-USD","trade_id":"9","price":"1"},{"product_id":"ETH-USD","trade_id":"4"},{"product_id":"BTC-USD","trade_id":"8"}]}]}"#;
         let of = |product, trades| Counted { trades: Some(trades), ..Counted::of(product) };
         assert_eq!(read(trades).counted[..], [of("BTC-USD", (8, 9)), of("ETH-USD", (4, 4))]);
+        let number = br#"{"channel":"market_trades","sequence_num":7,"events":[{"trades":[{"product_id":"BTC-USD","trade_id":7}]}]}"#;
+        assert_eq!(read(number).counted[..], [of("BTC-USD", (7, 7))]);
         let odd = br#"{"channel":"market_trades","sequence_num":7,"events":[{"trades":[{"trade_id":7}]}]}"#;
         assert_eq!((read(odd).sequence, read(odd).counted.len()), (Some(7), 0));
     }

@@ -15,8 +15,8 @@ pub struct Channel {
     pub products: Products,
     /// What their numbers promise.
     pub counts: Counts,
-    /// Its messages change what a snapshot said: after a hole it is wrong until there is another snapshot.
-    pub is_book: bool,
+    /// Its messages are of all products at once, whatever was asked for.
+    pub is_of_all: bool,
     /// How its silence is judged while heartbeats live.
     pub cadence: Cadence,
     /// What makes good for messages that did not come.
@@ -82,8 +82,10 @@ pub enum Follows {
 pub enum MendedBy {
     /// By nothing: the venue says it once.
     Nothing,
-    /// A new snapshot: how things stand is known again, what happened meanwhile is lost.
+    /// A new snapshot, which each message is: how things stand is known again, what happened meanwhile is lost.
     Snapshot,
+    /// The same, and it must be asked for: messages change what a snapshot said, and after a hole that is wrong.
+    Book,
     /// What is missing is asked for by REST, and recorded as recovered.
     Rest,
 }
@@ -111,7 +113,7 @@ impl MendedBy {
     pub fn name(self) -> Option<&'static str> {
         match self {
             Self::Nothing => None,
-            Self::Snapshot => Some("snapshot"),
+            Self::Snapshot | Self::Book => Some("snapshot"),
             Self::Rest => Some("rest"),
         }
     }
@@ -135,6 +137,18 @@ impl Channel {
     #[must_use]
     pub fn has_products(&self) -> bool {
         matches!(self.products, Products::Required | Products::Optional)
+    }
+
+    /// Whether a hole makes it wrong until there is another snapshot.
+    #[must_use]
+    pub fn is_book(&self) -> bool {
+        self.mended_by == MendedBy::Book
+    }
+
+    /// Whether its messages say of which product they are.
+    #[must_use]
+    pub fn names_products(&self) -> bool {
+        self.products == Products::Required && !self.is_of_all
     }
 
     /// Whether a message that reads as one of the channel `read` is, or may be, one of this.

@@ -124,12 +124,12 @@ static CHANNELS: &[Channel] = &[
     Channel { reads_as: &["full", "matches"], ..private("user", Counts::Nothing, 600, 10_000_000) },
     Channel {
         cadence: OFTEN,
-        mended_by: MendedBy::Snapshot,
+        mended_by: MendedBy::Book,
         ..private("level2", Counts::Nothing, 3_000_000, 3_000_000_000)
     },
     Channel {
         cadence: OFTEN,
-        mended_by: MendedBy::Snapshot,
+        mended_by: MendedBy::Book,
         reads_as: &["level2"],
         ..public("level2_batch", Counts::Nothing, 3_000_000, 1_500_000_000)
     },
@@ -152,7 +152,7 @@ const fn public(name: &'static str, counts: Counts, longest_line: u64, bytes_a_d
         heartbeat: false,
         products: Products::Required,
         counts,
-        is_book: false,
+        is_of_all: false,
         cadence: Cadence::FREE,
         mended_by: MendedBy::Nothing,
         reads_as: &[],

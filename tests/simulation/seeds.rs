@@ -11,13 +11,16 @@ use std::{
     time::Duration,
 };
 
-use tickerd::{config::WhenSlow, venue::advanced_trade::MARKET};
+use tickerd::{
+    config::WhenSlow,
+    venue::{Venue, exchange::EXCHANGE},
+};
 use tokio::{runtime::Builder, time::sleep};
 
 use super::{
     faults,
     oracle::{Output, assert_owned_up},
-    stage::{Plot, Seen, Shared},
+    stage::{Plot, Seen, Shared, exchange_key},
 };
 
 /// As many as `cargo test` has time for.
@@ -40,13 +43,13 @@ fn whatever_a_seed_makes_up_is_recorded_or_owned_up_to() {
                         return;
                     }
                     let _guard = Again(seed);
-                    let (seen, output) = play(seed);
+                    let (venue, sent, output) = play(seed);
                     let read = Output::read(&output);
-                    owned.fetch_add(assert_owned_up(&MARKET, &seen.lock().expect("whole"), &read) as u64, Relaxed);
+                    owned.fetch_add(assert_owned_up(venue, &sent.lock().expect("whole"), &read) as u64, Relaxed);
                     gaps.fetch_add(read.told("gap").count() as u64, Relaxed);
                     lines.fetch_add(read.messages.values().map(Vec::len).sum::<usize>() as u64, Relaxed);
                     if seed % 10 == 1 {
-                        assert!(play(seed).1 == output, "the same seed makes the same bytes");
+                        assert!(play(seed).2 == output, "the same seed makes the same bytes");
                     }
                 }
             });
@@ -72,24 +75,30 @@ fn say(text: &str) {
     let _ = std::io::stderr().write_all(format!("{text}\n").as_bytes());
 }
 
-fn play(seed: u64) -> (Shared<Seen>, Vec<u8>) {
+fn play(seed: u64) -> (&'static Venue, Shared<Seen>, Vec<u8>) {
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
     runtime.block_on(async {
         let (plot, lasts) = plot(seed);
+        let venue = plot.venue;
         let play = plot.play();
         sleep(lasts).await;
-        play.end().await
+        let (sent, output) = play.end().await;
+        (venue, sent, output)
     })
 }
 
 /// The trouble of one seed, and how long it lasts.
 fn plot(seed: u64) -> (Plot, Duration) {
     let mut draw = Draw(seed);
+    if draw.below(4) == 0 {
+        return at_the_exchange(seed, draw);
+    }
     let channels = draw.one_of(&[
         &["ticker_batch", "market_trades"][..],
         &["ticker", "market_trades", "candles"],
         &["ticker_batch"],
         &["level2", "market_trades"],
+        &["status", "ticker_batch"],
         &["ticker", "ticker_batch", "market_trades", "candles", "level2"],
     ]);
     let mut plot = Plot::new(channels, None);
@@ -111,8 +120,41 @@ fn plot(seed: u64) -> (Plot, Duration) {
     ];
     list.extend(more.iter().filter(|_| draw.below(4) == 0).map(ToString::to_string));
     plot.exchange.faults = faults(&list.iter().map(String::as_str).collect::<Vec<_>>());
-    plot.pipe = 1 << (10 + draw.below(8));
     plot.refill = draw.below(2) == 0;
+    surround(&mut plot, &mut draw);
+    (plot, Duration::from_secs(60 + draw.below(240)))
+}
+
+fn at_the_exchange(seed: u64, mut draw: Draw) -> (Plot, Duration) {
+    let channels = draw.one_of(&[
+        &["ticker", "matches"][..],
+        &["ticker_batch", "matches", "level2_batch"],
+        &["full"],
+        &["full", "level2", "ticker"],
+    ]);
+    let mut plot = Plot::at(&EXCHANGE, channels, Some(exchange_key()));
+    plot.exchange.seed = seed;
+    let mut list = vec![format!("random:{}", draw.below(12) + 1)];
+    let more = [
+        "holes:0.02",
+        "fragment",
+        "conn2:only-heartbeats",
+        "conn2:mute",
+        "conn1:dead-channel:matches@20s",
+        "conn3:dead-channel:full@5s",
+        "maintenance:40s-80s",
+        "unlisted:ETH-USD:0s-60s",
+        "conn1:503:1",
+    ];
+    list.extend(more.iter().filter(|_| draw.below(4) == 0).map(ToString::to_string));
+    plot.exchange.faults = faults(&list.iter().map(String::as_str).collect::<Vec<_>>());
+    surround(&mut plot, &mut draw);
+    (plot, Duration::from_secs(60 + draw.below(240)))
+}
+
+/// Pipe, queue and reader.
+fn surround(plot: &mut Plot, draw: &mut Draw) {
+    plot.pipe = 1 << (10 + draw.below(8));
     if draw.below(3) == 0 {
         plot.when_slow = draw.one_of(&[WhenSlow::Block, WhenSlow::Drop]);
         plot.queue = 4_096 << draw.below(6);
@@ -123,10 +165,9 @@ fn plot(seed: u64) -> (Plot, Duration) {
             Duration::from_secs(if batches % often == 0 { long } else { 0 })
         });
     }
-    (plot, Duration::from_secs(60 + draw.below(240)))
 }
 
-/// SplitMix64, as Steele, Lea and Flood published it: the next number is the last one's, well stirred.
+/// `SplitMix64`, as Steele, Lea and Flood published it: the next number is the last one's, well stirred.
 struct Draw(u64);
 
 impl Draw {

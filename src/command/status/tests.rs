@@ -21,6 +21,7 @@ fn feed(name: &str) -> FeedReport {
         why: None,
         unsigned: false,
         missing: Vec::new(),
+        left_out: 0,
         connections: 2,
         delivering: 2,
         connected: 2,

@@ -94,5 +94,11 @@ impl Life {
 /// Whether there is a process of this number, whosoever it is.
 pub(super) fn is_there(pid: u32) -> bool {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    pid.is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH))
+    let is_known = pid.is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH));
+    // One that was killed stays on the list until its parent has looked: it writes nothing more.
+    let stat = |pid: Pid| std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
+    is_known
+        && !pid.is_some_and(|pid| {
+            stat(pid).is_ok_and(|stat| stat.rsplit(')').next().is_some_and(|rest| rest.starts_with(" Z")))
+        })
 }

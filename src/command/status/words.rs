@@ -104,10 +104,12 @@ fn line(name: &str, state: String, detail: &str) -> Line {
 fn state(feed: &FeedReport, age: Duration) -> String {
     let lasts = short(Duration::from_millis(feed.for_ms) + age);
     match feed.state {
-        _ if feed.is_dropping() => "DROPPING".to_owned(),
+        _ if feed.is_dropping() && feed.health != Health::Down => "DROPPING".to_owned(),
         Condition::Starting => format!("starting {lasts}"),
         Condition::Waiting => format!("waiting {lasts}"),
-        Condition::Recording if feed.unsigned || !feed.missing.is_empty() => format!("PARTLY {lasts}"),
+        Condition::Recording if feed.unsigned || !feed.missing.is_empty() || feed.left_out > 0 => {
+            format!("PARTLY {lasts}")
+        }
         Condition::Recording => "recording".to_owned(),
         Condition::Down if feed.health != Health::Down => format!("PARTLY {lasts}"),
         Condition::Down => format!("DOWN {lasts}"),
@@ -128,6 +130,9 @@ fn detail(report: &Report, feed: &FeedReport, age: Duration) -> String {
     }
     if !feed.missing.is_empty() {
         parts.push(format!("without {}", feed.missing.join(", ")));
+    }
+    if feed.left_out > 0 {
+        parts.push(format!("{} left out by the venue: the log names them", plural(feed.left_out, "product")));
     }
     if feed.unsigned {
         parts.push("UNSIGNED".to_owned());

@@ -88,7 +88,7 @@ impl Connection<'_> {
     pub(super) async fn ended(&mut self, error: tungstenite::Error) -> Ending {
         let cause = reading::cause(&error);
         if matches!(cause, Cause::TooLarge | Cause::Protocol) {
-            self.origin.receive();
+            let n = self.origin.receive();
             self.origin.drop_one(Loss::Protocol);
             tracing::error!(
                 feed = %self.origin.feed, conn = %self.origin, event = %"dropped",
@@ -96,7 +96,7 @@ impl Connection<'_> {
             );
             let at = self.context.clock.now();
             let lost = Event::Dropped { count: 1, bytes: 0, why: Loss::Protocol, from: at, until: at };
-            self.record(at, lost).await;
+            self.record_at(n, at, lost).await;
         }
         Ending { detail: error.to_string(), ..cause.into() }
     }

@@ -25,6 +25,8 @@ pub(super) struct Teller<'a> {
     pub stance: &'a Stance,
     /// The venue's words are those that it said last.
     pub again: bool,
+    /// Holes and steps back that were not said since the last that was.
+    pub unsaid: u64,
 }
 
 /// "FOO-USD (ticker, matches)", as many products as a line of the log names.
@@ -42,17 +44,44 @@ fn listed(omitted: &[(&'static str, String)]) -> String {
     }
 }
 
+/// What a line stands for beside what it says.
+fn more(unsaid: u64) -> String {
+    if unsaid == 0 { String::new() } else { format!(" ({unsaid} more since the last such line)") }
+}
+
 /// What was said of a connection, so that it is said once.
 #[derive(Default)]
 pub(super) struct Said {
     /// The words of the last refusal: while it is found out of what they are, they are said once.
     refusal: Option<String>,
     omitted: Vec<(&'static str, String)>,
+    silent: Vec<&'static str>,
     reconnect: bool,
     hole: Option<Instant>,
+    /// Holes that were not said since.
+    unsaid: u64,
 }
 
 impl Said {
+    /// Which channels are silent, and which no longer are: at each change.
+    pub fn tell_silent(&mut self, silent: &[&'static str], conn: &Origin) {
+        let feed = &conn.feed;
+        for channel in silent.iter().filter(|channel| !self.silent.contains(channel)) {
+            tracing::warn!(%feed, %conn, channel, "nothing of {channel} is recorded: heartbeats come, and it is silent");
+        }
+        for channel in self.silent.iter().filter(|channel| !silent.contains(channel)) {
+            tracing::info!(%feed, %conn, channel, "{channel} is recorded again");
+        }
+        if self.silent != silent {
+            self.silent = silent.to_vec();
+        }
+    }
+
+    /// Holes that were not said, until they are.
+    pub fn take_unsaid(&mut self, again: bool) -> u64 {
+        if again { 0 } else { std::mem::take(&mut self.unsaid) }
+    }
+
     /// Whether this was said before, or the like of it just now.
     pub fn again(&mut self, told: &Told, now: Instant) -> bool {
         /// A venue that counts wrongly makes a gap of each message.
@@ -69,7 +98,9 @@ impl Said {
             }
             Told::Gap(_) => {
                 let again = self.hole.is_some_and(|last| now.duration_since(last) < HOLES);
-                if !again {
+                if again {
+                    self.unsaid += 1;
+                } else {
                     self.hole = Some(now);
                 }
                 again
@@ -167,16 +198,16 @@ impl Teller<'_> {
                 let counted_by = gap.counted_by.unwrap_or("number");
                 tracing::warn!(
                     %feed, %conn, %event, expected, got, missed,
-                    "the venue left messages out: {counted_by} {} was to come, and {} came",
-                    expected.unwrap_or_default(), got.unwrap_or_default()
+                    "the venue left messages out: {counted_by} {} was to come, and {} came{}",
+                    expected.unwrap_or_default(), got.unwrap_or_default(), more(self.unsaid)
                 );
             }
             Found::Back => {
                 let counted_by = gap.counted_by.unwrap_or("number");
                 tracing::warn!(
                     %feed, %conn, %event, expected, got,
-                    "the venue's count steps back: {counted_by} {} was to come, and {} came",
-                    expected.unwrap_or_default(), got.unwrap_or_default()
+                    "the venue's count steps back: {counted_by} {} was to come, and {} came{}",
+                    expected.unwrap_or_default(), got.unwrap_or_default(), more(self.unsaid)
                 );
             }
         }

@@ -226,3 +226,39 @@ fn a_channel_that_falls_behind_its_heartbeats_is_found() {
     });
     assert_eq!(end, (Cause::Behind, 17), "15 s from the third heartbeat on");
 }
+
+/// Heartbeats live, and subscribes to data are not answered either: that is maintenance as well.
+#[test]
+fn maintenance_that_does_not_answer_is_sat_out_too() {
+    let mut stance = Stance::new(false);
+    for within in [30, 30, 600, 600] {
+        let mut script = Script::new(&["ticker_batch"], stance);
+        script.asks();
+        script.acks(&["heartbeats"]);
+        let end = script.gives_up(|script| {
+            script.beats();
+        });
+        assert_eq!(end, (Cause::NoAck, within));
+        stance = script.session.into_stance();
+    }
+}
+
+/// At a venue where one bad product spoils the rest, it is asked for apart; that the venue refuses it again is no word for those
+/// that it took.
+#[test]
+fn a_mute_channel_beside_a_product_that_is_refused_is_found() {
+    let ids = [Product::parse("GOOD-USD").expect("spelt right"), Product::parse("BAD-USD").expect("spelt right")];
+    let mut script = Script::at(&EXCHANGE, &["matches"], &ids, signed(), IfRefused::Public);
+    let refusal = r#"{"type":"error","message":"Failed to subscribe","reason":"BAD-USD is not a valid product"}"#;
+    script.does();
+    script.says(refusal).does();
+    script.says(r#"{"type":"subscriptions","channels":[{"name":"heartbeat","product_ids":["GOOD-USD"]},{"name":"matches","product_ids":["GOOD-USD"]}]}"#);
+    let end = script.gives_up(|script| {
+        script.says(r#"{"type":"heartbeat","product_id":"GOOD-USD","sequence":1,"last_trade_id":1}"#);
+        if script.now - script.begun == Duration::from_secs(10) {
+            script.does();
+            script.says(refusal);
+        }
+    });
+    assert_eq!(end, (Cause::NoData, 15));
+}

@@ -85,10 +85,12 @@ fn a_connection_that_does_not_begin_with_0_has_a_gap_before_it() {
     script.asks();
     script.sequence = 2;
     script.acks(&["heartbeats"]);
-    assert_eq!(short(&gaps(script.does())[0]), (Found::Hole, Some(0), Some(2), String::new()));
+    let all = "heartbeats,ticker BTC-USD,ETH-USDC".to_owned();
+    assert_eq!(short(&gaps(script.does())[0]), (Found::Hole, Some(0), Some(2), all));
 }
 
-/// ccxt#26945, altangent/ccxws#185: after a reconnect nobody could say what was missed.
+/// ccxt#26945, altangent/ccxws#185, bennycode/coinbase-pro-node#102: after a reconnect nobody could say what was missed, or
+/// that anything was.
 #[test]
 fn between_two_connections_each_channel_and_product_has_a_gap_of_its_own() {
     let mut script = subscribed(&["ticker", "market_trades"]);
@@ -127,6 +129,89 @@ fn trades_that_the_snapshot_reaches_back_to_are_not_missing() {
     let mut third = begun(&["market_trades"], next.session.into_stance());
     trades(&mut third, &[151, 152]);
     assert_eq!(gaps(third.does()), [], "nobody traded meanwhile");
+}
+
+/// Nor were those of a tape that goes back further than the count's last hole: a snapshot that tells nothing new is no step
+/// back.
+#[test]
+fn a_snapshot_of_what_was_told_before_is_no_step_back() {
+    let mut script = subscribed(&["market_trades"]);
+    trades(&mut script, &(7..107).collect::<Vec<_>>());
+    script.sequence += 1;
+    script.beats();
+    assert_eq!(gaps(script.does()).len(), 1, "a heartbeat was lost");
+    trades(&mut script, &(7..107).collect::<Vec<_>>());
+    trades(&mut script, &[107]);
+    assert_eq!(gaps(script.does()), []);
+}
+
+/// Snapshots stand before their ack, and one that is lost leaves a book that is wrong from its first message.
+#[test]
+fn a_hole_before_the_ack_names_what_is_asked_for_and_a_lost_book_is_asked_for_anew() {
+    let mut script = Script::new(&["level2"], Stance::new(false));
+    assert_eq!(script.asks(), ["heartbeats", "level2"]);
+    script.acks(&["heartbeats"]);
+    script.sequence += 1;
+    script.brings("level2", "ETH-USD").acks(&["heartbeats", "level2"]);
+    let mut asks = Vec::new();
+    for action in script.does() {
+        match action {
+            Action::Tell(Told::Gap(gap)) => {
+                assert_eq!((gap.channels, gap.mended_by), (vec!["heartbeats", "level2"], MendedBy::Book));
+            }
+            Action::Ask(ask) => asks.push(script.session.subscribe(&ask).unsubscribes),
+            _ => {}
+        }
+    }
+    assert_eq!(asks, [true], "let go, and then asked for anew");
+}
+
+/// The answer to a subscribe that falls into a hole is not waited for: it is asked again.
+#[test]
+fn an_answer_that_is_lost_is_asked_for_again() {
+    let mut script = Script::new(&["ticker"], Stance::new(false));
+    assert_eq!(script.asks(), ["heartbeats", "ticker"]);
+    script.acks(&["heartbeats"]).brings("ticker", "BTC-USD");
+    script.sequence += 1;
+    script.beats().does();
+    for second in 0..5 {
+        assert_eq!(script.asks(), Vec::<String>::new(), "{second}");
+        script.wait(1000).beats().brings("ticker", "BTC-USD");
+    }
+    assert_eq!(script.asks(), ["ticker"]);
+    script.acks(&["heartbeats", "ticker"]);
+    assert!(script.does().iter().any(|action| matches!(action, Action::Tell(Told::Subscribed { .. }))));
+}
+
+/// A later list that lacks what was accepted: it is said, and asked for again.
+#[test]
+fn what_vanishes_from_a_later_ack_is_asked_for_again() {
+    let mut script = subscribed(&["ticker"]);
+    script.says(
+        r#"{"channel":"subscriptions","sequence_num":1,"events":[{"subscriptions":{"heartbeats":["heartbeats"],"ticker":["BTC-USD"]}}]}"#,
+    );
+    let omitted = vec![("ticker", "ETH-USDC".to_owned())];
+    let channels = vec!["heartbeats", "ticker"];
+    assert_eq!(told(script.does()), [Told::Subscribed { channels, omitted }]);
+    assert_eq!(script.session.left_out(), 1);
+    for _ in 0..10 {
+        script.brings("ticker", "BTC-USD").wait(1000).beats();
+    }
+    assert_eq!(script.asks(), ["ticker"]);
+    script.acks(&["heartbeats", "ticker"]).does();
+    assert_eq!(script.session.left_out(), 0);
+}
+
+/// Advanced Trade's `status` is of all products at once, whatever was asked for: a product of it is never missed.
+#[test]
+fn what_names_no_product_is_covered_as_a_whole() {
+    let mut script = subscribed(&["status"]);
+    let status = r#"{"channel":"status","sequence_num":0,"events":[{"products":[{"id":"BTC-USD"}]}]}"#;
+    script.says(status);
+    let mut next = begun(&["status"], script.session.into_stance());
+    next.says(status);
+    assert_eq!(gaps(next.does()).len(), 1);
+    assert_eq!(next.session.into_stance().coverage.open(true), []);
 }
 
 /// Trade ids are looked at where the connection's count has a hole: they say what of it is to be asked for by REST.
@@ -216,7 +301,7 @@ fn orders(script: &mut Script, kind: &str, numbers: &[u64]) {
     }
 }
 
-/// `coinbase-pro-node#280`: sequences were missing on `full`. `coinbase-pro-node#227`: a heartbeat's and a ticker's skip, and are
+/// `coinbase-pro-node#280`, `coinbasepro-python#365`: sequences were missing on `full`. `coinbase-pro-node#227`: a heartbeat's and a ticker's skip, and are
 /// no loss.
 #[test]
 fn at_the_exchange_only_what_promises_to_have_no_holes_has_gaps() {
