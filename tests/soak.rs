@@ -107,7 +107,7 @@ impl Reader {
             let n = head.rsplit_once(r#""n":"#).expect("a number").1;
             assert_eq!(n.parse(), Ok(recorded.lines), "n counts without a hole: {head}");
             recorded.lines += 1;
-            let number = number(message[..message.len() - 1].as_bytes());
+            let number = number(&message.as_bytes()[..message.len() - 1]);
             number.hash(&mut recorded.numbers);
             recorded.last = if number == NONE { recorded.last } else { Some(number) };
             self.lines.fetch_add(1, Relaxed);

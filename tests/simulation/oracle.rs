@@ -136,7 +136,7 @@ pub fn assert_owned_up(venue: &'static Venue, seen: &Seen, output: &Output) -> u
             }
             for counted in &arrival.counted {
                 let pair = (channel.name.to_owned(), counted.product.to_owned());
-                let began = begun.get(&pair).is_some_and(|first| *first <= conn);
+                let is_known = begun.get(&pair).is_some_and(|first| *first <= conn);
                 // Where a product's messages are counted, its own gap says what is missing.
                 let own = of_conn().filter(|told| told.name == "gap" && has(&told.data["products"], counted.product));
                 let own = own.filter(|told| match told.data["counted_by"].as_str() {
@@ -158,7 +158,7 @@ pub fn assert_owned_up(venue: &'static Venue, seen: &Seen, output: &Output) -> u
                     known.is_some_and(|known| (lowest..=highest).all(|id| known.contains(&id)))
                 });
                 let start = &text[..text.len().min(200)];
-                assert!(!began || later || is_there, "connection {conn}: {start} is missing and nothing says so");
+                assert!(!is_known || later || is_there, "connection {conn}: {start} is missing and nothing says so");
             }
         }
     }
