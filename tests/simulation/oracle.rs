@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde_json::Value;
 use tickerd::{
     record::Line,
-    venue::{Kind, Venue},
+    venue::{Channel, Kind, Venue},
 };
 
 use super::{decoded, stage::Seen};
@@ -70,8 +70,11 @@ fn has(list: &Value, what: &str) -> bool {
 }
 
 impl Told {
-    fn is_of(&self, channel: &str, product: &str) -> bool {
-        has(&self.data["channels"], channel) && (product.is_empty() || has(&self.data["products"], product))
+    /// Whether it is of the channel as which a message reads, or of one whose messages read so, and of the product.
+    fn is_of(&self, venue: &Venue, read: &Channel, product: &str) -> bool {
+        let names = self.data["channels"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let is_it = names.filter_map(|name| venue.channel(name)).any(|channel| channel.reads_as(read));
+        is_it && (product.is_empty() || has(&self.data["products"], product))
     }
 
     fn number(&self, key: &str) -> Option<u64> {
@@ -150,7 +153,7 @@ pub fn assert_owned_up(venue: &'static Venue, seen: &Seen, output: &Output) -> u
                 let later = output.told("gap").any(|told| {
                     // A hole in a later connection's count lists all, and says nothing of before.
                     let found = &told.data["found"];
-                    told.is_of(channel.name, counted.product)
+                    told.is_of(venue, channel, counted.product)
                         && (found == "stopped" || found == "reconnect" && told.conn > conn)
                 });
                 let known = trades.get(counted.product);
