@@ -96,6 +96,7 @@ struct Reader {
     owned: u64,
     gaps: u64,
     ends: u64,
+    recovered: u64,
 }
 
 impl Reader {
@@ -103,6 +104,10 @@ impl Reader {
         let conn = line.split_once(r#""conn":""#).and_then(|(_, rest)| rest.split_once('"')).expect("a connection").0;
         let conn: u64 = conn.split_once('/').expect("a count").1.parse().expect("a count");
         if let Some((head, message)) = line.split_once(r#","msg":"#) {
+            if head.ends_with(r#","recovered":true"#) {
+                self.recovered += 1;
+                return;
+            }
             let recorded = self.recorded.entry(conn).or_default();
             let n = head.rsplit_once(r#""n":"#).expect("a number").1;
             assert_eq!(n.parse(), Ok(recorded.lines), "n counts without a hole: {head}");
@@ -166,6 +171,20 @@ impl Reader {
     }
 }
 
+/// A fault every second or two, and the end of each connection after some seconds; one in twenty falls silent, which costs ten.
+fn trouble(seconds: u64) -> Vec<String> {
+    let ends = ["close:1001", "reset", "cut", "close:1000", "close:1011", "reset", "cut", "close:4000"];
+    let mut list = Vec::new();
+    for conn in 1..=seconds {
+        let end = if conn % 20 == 0 { "silence" } else { ends[usize::try_from(conn).expect("few") % ends.len()] };
+        list.push(format!("conn{conn}:{end}@{}s", 5 + conn % 4));
+        for (fault, at) in [("hole", 1), ("back", 2), ("late", 3), ("garbage", 4)] {
+            list.push(format!("conn{conn}:{fault}@{at}s"));
+        }
+    }
+    list
+}
+
 /// Kilobytes of memory and descriptors that the process has.
 fn size(process: &Child) -> Option<(u64, usize)> {
     let status = fs::read_to_string(format!("/proc/{}/status", process.id())).ok()?;
@@ -178,9 +197,9 @@ fn size(process: &Child) -> Option<(u64, usize)> {
 fn received_is_written_and_nothing_grows() {
     let asked = |name: &str, or: u64| env::var(name).map_or(or, |value| value.parse().expect("a number"));
     let seconds = asked("TICKERD_SOAK", 60);
-    let faults = Faults::parse(&["random:15".into(), "fragment".into()]).expect("known");
+    let faults = Faults::parse(&trouble(seconds)).expect("known");
     #[expect(clippy::cast_precision_loss, reason = "a small number")]
-    let (_runtime, url, published) = exchange(faults, asked("TICKERD_SOAK_SPEED", 100) as f64);
+    let (_runtime, url, published) = exchange(faults, asked("TICKERD_SOAK_SPEED", 600) as f64);
     let folder = tempfile::tempdir().expect("a folder");
     let config = format!(
         "[output]\nrecord = \"envelope\"\n[log]\nlevel = \"warn\"\n[[feed]]\nname = \"soak\"\nurl = \"{url}\"\n\
@@ -198,7 +217,8 @@ fn received_is_written_and_nothing_grows() {
         .spawn()
         .expect("starts");
     let (lines, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-    let mut reader = Reader { published, recorded: HashMap::new(), lines: lines.clone(), owned: 0, gaps: 0, ends: 0 };
+    let mut reader =
+        Reader { published, recorded: HashMap::new(), lines: lines.clone(), owned: 0, gaps: 0, ends: 0, recovered: 0 };
     let stdout = BufReader::with_capacity(1 << 20, tickerd.stdout.take().expect("piped"));
     let stopping = stop.clone();
     let reading = thread::spawn(move || {
@@ -230,12 +250,13 @@ fn received_is_written_and_nothing_grows() {
     let ((early_kb, early_fds), (late_kb, late_fds)) = (most(early), most(late));
     let total = lines.load(Relaxed);
     let said = format!(
-        "{seconds} s: {total} messages, {} a second, over {} connections; each written or owned up to: {} in {} gaps and \
-         ends; memory at most {} kB in the first half and {} kB in the second, descriptors {} and {}\n",
+        "{seconds} s: {total} messages, {} a second, over {} connections; each written or owned up to, {} in {} gaps and \
+         ends, {} trades recovered; memory at most {} kB in the first half and {} kB in the second, descriptors {} and {}\n",
         total / seconds.max(1),
         reader.ends,
         reader.owned,
         reader.gaps,
+        reader.recovered,
         early_kb.unwrap_or(0),
         late_kb.unwrap_or(0),
         early_fds.unwrap_or(0),
