@@ -378,17 +378,6 @@ fn a_probe_that_must_wait_for_an_answer_sets_no_deadline_in_the_past() {
     assert!(script.session.deadline() > script.now, "or the loop would spin");
 }
 
-/// JKorf/Bitfinex.Net#183: a channel that the client did not know broke its sequence check, and it reconnected for ever.
-#[test]
-fn unknown_messages_count_and_break_nothing() {
-    let mut script = Script::new(&["ticker"], Stance::new(false));
-    script.asks();
-    script.acks(&["heartbeats", "ticker"]).says(r#"{"channel":"brand_new","sequence_num":0,"events":[]}"#);
-    script.says("not json").says(r#"{"type":"surprise"}"#);
-    assert_eq!(script.session.last_sequence(), Some(1));
-    assert!(!script.does().iter().any(|action| !matches!(action, Action::Tell(Told::Subscribed { .. }))));
-}
-
 /// Advanced Trade leaves an unknown product out of its ack, and with it a channel of which nothing is left; one delisted
 /// coin must not cost the connection of all the others (`coinbase-pro-node#174`).
 #[test]

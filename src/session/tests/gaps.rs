@@ -60,6 +60,17 @@ fn every_message_with_a_number_counts() {
     assert_eq!(gaps(script.does()), []);
 }
 
+/// JKorf/Bitfinex.Net#183: a channel that the client did not know broke its sequence check, and it reconnected for ever.
+#[test]
+fn unknown_messages_count_and_break_nothing() {
+    let mut script = Script::new(&["ticker"], Stance::new(false));
+    script.asks();
+    script.acks(&["heartbeats", "ticker"]).says(r#"{"channel":"brand_new","sequence_num":0,"events":[]}"#);
+    script.says("not json").says(r#"{"type":"surprise"}"#);
+    assert_eq!(script.session.last_sequence(), Some(1));
+    assert!(!script.does().iter().any(|action| !matches!(action, Action::Tell(Told::Subscribed { .. }))));
+}
+
 #[test]
 fn a_hole_and_a_step_back_are_told_once_each() {
     let mut script = subscribed(&["ticker"]);
