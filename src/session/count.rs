@@ -4,7 +4,9 @@
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Count {
     next: u64,
-    /// What was to come before the count stepped back: behind messages that changed places it goes on from there.
+    /// The last hole: from the number that was to come, up to the one that came.
+    hole: Option<(u64, u64)>,
+    /// What was to come before a message of that hole came late: behind messages that changed places it goes on from there.
     before: Option<u64>,
 }
 
@@ -22,7 +24,7 @@ pub(super) enum Step {
 impl Count {
     /// The first number will be this.
     pub(super) fn from(next: u64) -> Self {
-        Self { next, before: None }
+        Self { next, hole: None, before: None }
     }
 
     /// The number that is to come.
@@ -38,9 +40,11 @@ impl Count {
         if lowest == due || before == Some(lowest) {
             Step::On
         } else if lowest > due {
+            self.hole = Some((due, lowest));
             Step::Hole(due)
         } else {
-            self.before = self.before.max(Some(due));
+            let is_late = self.hole.is_some_and(|(from, to)| (from..to).contains(&lowest));
+            self.before = if is_late { self.before.max(Some(due)) } else { None };
             Step::Back(due)
         }
     }
@@ -66,5 +70,11 @@ mod tests {
         // SockTrader#49: the venue began anew.
         assert_eq!(steps(&[5, 6, 0, 1, 2]), [On, On, Back(7), On, On]);
         assert_eq!(steps(&[5, 5, 6]), [On, Back(6), On], "the same twice");
+        assert_eq!(
+            steps(&[5, 6, 7, 4, 5, 7]),
+            [On, On, On, Back(8), On, Hole(6)],
+            "what comes behind a step back counts anew, and may have a hole of its own"
+        );
+        assert_eq!(steps(&[5, 6, 7, 4, 5, 6, 8]), [On, On, On, Back(8), On, On, Hole(7)]);
     }
 }
