@@ -32,6 +32,11 @@ impl Count {
         self.next
     }
 
+    /// What comes now is late: it stands before what came already.
+    pub(super) fn is_behind(self) -> bool {
+        self.before.is_some()
+    }
+
     /// The numbers from `lowest` to `highest` came, in one message.
     pub(super) fn step(&mut self, lowest: u64, highest: u64) -> Step {
         let (due, before) = (self.next, self.before);

@@ -62,12 +62,12 @@ impl Coverage {
     }
 
     /// A message of the channel came. What is missing before it. `shares`: other channels of the connection send the same
-    /// messages, so that one may come twice.
+    /// messages, so that one may come twice. `late`: it stands before the connection's last hole, and says nothing of that.
     pub(super) fn see(
         &mut self,
         channel: &'static Channel,
         counted: Counted<'_>,
-        shares: bool,
+        (shares, late): (bool, bool),
         recv: SystemTime,
     ) -> Option<Gap> {
         let (connection, holes) = (self.connection, self.holes);
@@ -83,7 +83,10 @@ impl Coverage {
         // On one connection Advanced Trade's own count says whether anything is missing; a product's says what.
         let is_trusted = channel.counts != Counts::Connection || mark.holes != holes || is_first;
         let from = mark.last;
-        (mark.last, mark.connection, mark.holes) = (recv, connection, holes);
+        (mark.last, mark.connection) = (recv, connection);
+        if !late {
+            mark.holes = holes;
+        }
         let gap = |expected: Option<u64>, got: Option<u64>| Gap {
             found: if is_first { Found::Reconnect } else { Found::Hole },
             counted_by: expected.and_then(|_| counts(channel).name()),

@@ -44,13 +44,13 @@ impl Session {
         // What names no product where others do says nothing of any, as level3's schema.
         let of_channel = |channel: &Channel| if channel.names_products() { counted } else { &none };
         let carries = self.cadences.channels().filter(|channel| channel.reads_as(read));
-        let shares = carries.clone().nth(1).is_some();
+        let (shares, late) = (carries.clone().nth(1).is_some(), self.count.is_behind());
         for channel in carries {
             if !self.stance.in_vain.is_empty() && self.cadences.lives(channel, now) {
                 self.stance.in_vain.remove(channel.name);
             }
             for counted in of_channel(channel) {
-                if let Some(gap) = self.stance.coverage.see(channel, *counted, shares, recv) {
+                if let Some(gap) = self.stance.coverage.see(channel, *counted, (shares, late), recv) {
                     self.told.push_back(Told::Gap(gap));
                 }
             }

@@ -142,6 +142,23 @@ fn trades_that_the_snapshot_reaches_back_to_are_not_missing() {
     assert_eq!(gaps(third.does()), [], "nobody traded meanwhile");
 }
 
+/// Of two that are missing one is late: it says nothing of the other.
+#[test]
+fn a_late_message_settles_no_hole() {
+    let mut script = subscribed(&["market_trades"]);
+    trades(&mut script, &[100]);
+    let due = script.sequence;
+    script.sequence = due + 2;
+    script.beats();
+    script.sequence = due;
+    trades(&mut script, &[101]);
+    script.sequence = due + 3;
+    trades(&mut script, &[103]);
+    let told: Vec<_> = gaps(script.does()).iter().map(short).collect();
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert_eq!(told[2], (Found::Hole, Some(102), Some(103), "market_trades BTC-USD".into()));
+}
+
 /// Nor were those of a tape that goes back further than the count's last hole: a snapshot that tells nothing new is no step
 /// back.
 #[test]
