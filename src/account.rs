@@ -26,6 +26,8 @@ pub enum Loss {
     Closed,
     /// It was on its way when the output ended: it failed, `drain` ran out, or as many lines were written as were asked for.
     Unwritten,
+    /// The disk took nothing for so long that there was no room left to keep it in.
+    Disk,
 }
 
 /// The counters at one moment.
@@ -43,7 +45,7 @@ pub struct Totals {
 
 impl Loss {
     /// Every reason, in the order of the counters.
-    pub const ALL: [Self; 4] = [Self::Protocol, Self::Slow, Self::Closed, Self::Unwritten];
+    pub const ALL: [Self; 5] = [Self::Protocol, Self::Slow, Self::Closed, Self::Unwritten, Self::Disk];
 
     /// As records and logs spell it.
     #[must_use]
@@ -53,6 +55,7 @@ impl Loss {
             Self::Slow => "slow",
             Self::Closed => "closed",
             Self::Unwritten => "unwritten",
+            Self::Disk => "disk",
         }
     }
 }

@@ -33,7 +33,7 @@ use crate::{
     auth::Credentials,
     venue::{Channel, Selection, Venue},
 };
-pub use crate::{record::Form, session::IfRefused};
+pub use crate::{record::Form, segment::Packing, session::IfRefused};
 
 /// Everything `run` needs.
 #[derive(Debug)]
@@ -107,6 +107,32 @@ pub struct Output {
     pub queue: u64,
     /// What gives way when that is full.
     pub when_slow: WhenSlow,
+    /// When a file's segment is sealed and the next begun.
+    pub rotate: Rotate,
+    /// How sealed segments are compressed.
+    pub compress: Packing,
+    /// Which sealed segments are removed.
+    pub keep: Keep,
+}
+
+/// When a segment is sealed and the next begun: at whichever comes first; with neither, on USR1 alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rotate {
+    /// At the multiples of this since 1970, UTC.
+    pub every: Option<Duration>,
+    /// Before it would be larger than this, in bytes; one larger line has a segment to itself.
+    pub size: Option<u64>,
+}
+
+/// Which sealed segments are removed, the oldest first: whichever rule asks for it; with none, none ever.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keep {
+    /// Those whose last line is older than this.
+    pub age: Option<Duration>,
+    /// Those beyond so many bytes of sealed segments, as they lie on the disk.
+    pub size: Option<u64>,
+    /// As many as it takes for so many bytes to be free on the disk.
+    pub free: Option<u64>,
 }
 
 /// Where records go.

@@ -13,6 +13,7 @@ pub mod venue;
 pub mod session;
 pub mod account;
 pub mod record;
+pub mod segment;
 pub mod backoff;
 pub mod verdict;
 

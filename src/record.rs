@@ -2,9 +2,11 @@
 
 mod event;
 mod line;
+pub mod time;
 
 pub use event::Event;
 pub use line::Line;
+pub use time::{optional as optional_time, rfc3339};
 
 use std::{
     fmt,
@@ -183,7 +185,7 @@ impl Pen {
     fn columns_after(&mut self, record: &Record, out: &mut Vec<u8>) {
         let since = record.recv.duration_since(UNIX_EPOCH).unwrap_or_default();
         if self.second.0 != since.as_secs() {
-            self.second = (since.as_secs(), calendar(since.as_secs()));
+            self.second = (since.as_secs(), time::calendar(since.as_secs()));
         }
         // The feed's name is letters, digits, hyphens and underscores: nothing to escape.
         let _ = write!(
@@ -202,21 +204,6 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:08x}/{}", self.run, self.count)
     }
-}
-
-/// "2026-11-24T17:31:02": RFC 3339 without fraction and zone.
-fn calendar(second: u64) -> String {
-    let time = i64::try_from(second).ok().and_then(|second| jiff::Timestamp::from_second(second).ok());
-    let mut text = time.unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_string();
-    text.truncate("2026-11-24T17:31:02".len());
-    text
-}
-
-/// A time as records and logs write it: RFC 3339, UTC, nanoseconds.
-#[must_use]
-pub fn rfc3339(time: SystemTime) -> String {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    format!("{}.{:09}Z", calendar(since.as_secs()), since.subsec_nanos())
 }
 
 #[cfg(test)]

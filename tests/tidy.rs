@@ -12,7 +12,7 @@ use std::{
 use tickerd::venue::{Cadence, Follows, advanced_trade::MARKET, exchange::EXCHANGE};
 
 /// These do no I/O and know no time: both are their arguments.
-const PURE: &[&str] = &["auth", "venue", "session", "account", "record", "backoff", "verdict"];
+const PURE: &[&str] = &["auth", "venue", "session", "account", "record", "segment", "backoff", "verdict"];
 
 /// What nothing pure may name, beside anything of tokio's.
 const IMPURE: &[&str] = &["std::net", "std::fs", "std::env", "std::thread", "std::process"];

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use toml::Spanned;
 
-use super::{Form, IfRefused, LogFormat, Ready, WhenSlow};
+use super::{Form, IfRefused, LogFormat, Packing, Ready, WhenSlow};
 use crate::auth;
 
 /// The whole of it.
@@ -27,7 +27,7 @@ pub(super) struct Output {
     pub record: Option<Form>,
     pub events: Option<Spanned<String>>,
     pub rotate: Option<Spanned<Rotate>>,
-    pub compress: Option<Spanned<Compress>>,
+    pub compress: Option<Packing>,
     pub keep: Option<Spanned<Keep>>,
     pub sync: Option<Spanned<String>>,
     pub queue: Option<Spanned<String>>,
@@ -47,14 +47,6 @@ pub(super) struct Keep {
     pub age: Option<Spanned<String>>,
     pub size: Option<Spanned<String>>,
     pub free: Option<Spanned<String>>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Compress {
-    None,
-    Zstd,
-    Gzip,
 }
 
 #[derive(Default, Deserialize)]

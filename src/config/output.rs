@@ -1,14 +1,14 @@
 //! Where records and events go.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use toml::Spanned;
 
 use super::{
-    Destination, Events, Form, Output, Sync, WhenSlow,
-    draft::{self, Compress},
-    nearest::nearest,
-    review::Review,
+    Destination, Events, Form, Keep, Output, Packing, Rotate, Sync, WhenSlow, draft, nearest::nearest, review::Review,
 };
 
 /// The default queue: six level2 snapshots of 5.1 MB, or a quarter of an hour of one busy product (3 GB a day).
@@ -18,7 +18,7 @@ const QUEUE: u64 = 32 << 20;
 const LEAST_QUEUE: u64 = 1 << 20;
 
 /// How often a file is synced where nothing is said: what a loss of power may cost.
-const SYNC: std::time::Duration = std::time::Duration::from_secs(1);
+const SYNC: Duration = Duration::from_secs(1);
 
 /// Where records go, or None where that is wrong.
 pub(super) fn review(draft: &draft::Output, review: &mut Review) -> Option<Output> {
@@ -33,9 +33,19 @@ pub(super) fn review(draft: &draft::Output, review: &mut Review) -> Option<Outpu
     };
     let sync = draft.sync.as_ref().map_or(Some(Sync::Every(SYNC)), |typed| sync(typed, review));
     let queue = draft.queue.as_ref().map_or(Some(QUEUE), |typed| queue(typed, review));
-    unbuilt(draft, review);
-    let when_slow = draft.when_slow.unwrap_or(WhenSlow::Block);
-    Some(Output { path: path?, record, events: events?, sync: sync?, queue: queue?, when_slow })
+    let (rotate, keep) = (rotate(draft, review), keep(draft, review));
+    without_segments(path.as_ref(), draft, review);
+    Some(Output {
+        path: path?,
+        record,
+        events: events?,
+        sync: sync?,
+        queue: queue?,
+        when_slow: draft.when_slow.unwrap_or(WhenSlow::Block),
+        rotate,
+        compress: draft.compress.unwrap_or_default(),
+        keep,
+    })
 }
 
 fn path(typed: &Spanned<String>, review: &mut Review) -> Option<Destination> {
@@ -142,27 +152,53 @@ fn queue(typed: &Spanned<String>, review: &mut Review) -> Option<u64> {
     Some(size)
 }
 
-/// What is understood and checked, and will be obeyed by a later version.
-fn unbuilt(draft: &draft::Output, review: &mut Review) {
-    let mut later = |key: &str, costs: &str| {
-        review.warnings.push(format!("output.{key} is not built yet: {costs}"));
-    };
-    if draft.rotate.is_some() {
-        later("rotate", "the file grows; let logrotate move it and send HUP");
+/// The shortest time and the least size of a segment: each costs some syncs of the disk, and a file for good.
+const LEAST_EVERY: Duration = Duration::from_secs(1);
+const LEAST_SIZE: u64 = 64 << 10;
+
+fn rotate(draft: &draft::Output, review: &mut Review) -> Rotate {
+    let Some(rotate) = draft.rotate.as_ref().map(Spanned::get_ref) else { return Rotate::default() };
+    let every = rotate.every.as_ref().and_then(|typed| {
+        let every = review.duration(typed, "output.rotate.every")?;
+        at_least(every >= LEAST_EVERY, typed, "output.rotate.every", "1s", review).then_some(every)
+    });
+    let size = rotate.size.as_ref().and_then(|typed| {
+        let size = review.size(typed, "output.rotate.size")?;
+        at_least(size >= LEAST_SIZE, typed, "output.rotate.size", "64KiB", review).then_some(size)
+    });
+    Rotate { every, size }
+}
+
+fn keep(draft: &draft::Output, review: &mut Review) -> Keep {
+    let Some(keep) = draft.keep.as_ref().map(Spanned::get_ref) else { return Keep::default() };
+    Keep {
+        age: keep.age.as_ref().and_then(|typed| review.duration(typed, "output.keep.age")),
+        size: keep.size.as_ref().and_then(|typed| review.size(typed, "output.keep.size")),
+        free: keep.free.as_ref().and_then(|typed| review.size(typed, "output.keep.free")),
     }
-    if draft.compress.as_ref().is_some_and(|compress| *compress.get_ref() != Compress::None) {
-        later("compress", "the file stays as it is written; compress what logrotate has moved");
+}
+
+fn at_least(enough: bool, typed: &Spanned<String>, key: &str, least: &str, review: &mut Review) -> bool {
+    if !enough {
+        review.wrong(&typed.span(), key, format!("\"{}\" is too little; {least} is the least", typed.get_ref()));
     }
-    if draft.keep.is_some() {
-        later("keep", "nothing is removed; watch the disk");
-    }
-    if let Some(rotate) = draft.rotate.as_ref().map(Spanned::get_ref) {
-        rotate.every.as_ref().and_then(|typed| review.duration(typed, "output.rotate.every"));
-        rotate.size.as_ref().and_then(|typed| review.size(typed, "output.rotate.size"));
-    }
-    if let Some(keep) = draft.keep.as_ref().map(Spanned::get_ref) {
-        keep.age.as_ref().and_then(|typed| review.duration(typed, "output.keep.age"));
-        keep.size.as_ref().and_then(|typed| review.size(typed, "output.keep.size"));
-        keep.free.as_ref().and_then(|typed| review.size(typed, "output.keep.free"));
+    enough
+}
+
+/// What concerns segments, where there are none or will be none.
+fn without_segments(path: Option<&Destination>, draft: &draft::Output, review: &mut Review) {
+    let typed = [
+        ("rotate", draft.rotate.is_some()),
+        ("compress", draft.compress.is_some_and(|packing| packing != Packing::None)),
+        ("keep", draft.keep.is_some()),
+    ];
+    for (key, _) in typed.into_iter().filter(|(_, typed)| *typed) {
+        if path == Some(&Destination::Stdout) {
+            review.warnings.push(format!("output.{key} is for files; records go to stdout, and it does nothing"));
+        } else if key != "rotate" && draft.rotate.is_none() {
+            review.warnings.push(format!(
+                "output.{key} is for sealed segments, and without output.rotate one is sealed only on USR1 or after a crash"
+            ));
+        }
     }
 }

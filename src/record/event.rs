@@ -87,6 +87,32 @@ pub enum Event {
         /// ...and the last.
         until: SystemTime,
     },
+    /// A segment of the tape is closed. What it tells is what stands before this line, where this line is in it.
+    Sealed {
+        /// Its name.
+        segment: String,
+        /// In which state.
+        state: &'static str,
+        /// Messages in it.
+        messages: u64,
+        /// Bytes in it.
+        bytes: u64,
+        /// When the first line in it was received...
+        first: Option<SystemTime>,
+        /// ...and the last.
+        last: Option<SystemTime>,
+        /// SHA-256 of the bytes, in hex.
+        sha256: String,
+    },
+    /// A tape was found that a predecessor left unsealed: it was killed, or lost its power.
+    Recovered {
+        /// Bytes of the torn line at its end, which were set apart; 0 where it ended whole.
+        bytes: u64,
+        /// Where they are now.
+        file: Option<String>,
+        /// The segment that the tape is now.
+        segment: String,
+    },
 }
 
 impl Event {
@@ -102,6 +128,8 @@ impl Event {
             Self::Gap(_) => "gap",
             Self::Refilled { .. } => "refilled",
             Self::Dropped { .. } => "dropped",
+            Self::Sealed { .. } => "sealed",
+            Self::Recovered { .. } => "recovered",
         }
     }
 
@@ -150,6 +178,11 @@ impl Event {
             Self::Dropped { count, bytes, why, from, until } => json!({
                 "count": count, "bytes": bytes, "why": why.name(), "from": rfc3339(*from), "until": rfc3339(*until),
             }),
+            Self::Sealed { segment, state, messages, bytes, first, last, sha256 } => json!({
+                "segment": segment, "state": state, "messages": messages, "bytes": bytes, "first": first.map(rfc3339),
+                "last": last.map(rfc3339), "sha256": sha256,
+            }),
+            Self::Recovered { bytes, file, segment } => json!({ "bytes": bytes, "file": file, "segment": segment }),
         };
         match data {
             Value::Object(data) => data,

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{Deserialize, Serialize};
 
 use super::{Board, Leg, REFUSES_ALL, State};
-use crate::{account::Totals, record::rfc3339, session::Cause, venue::Offset};
+use crate::{account::Totals, session::Cause, venue::Offset};
 
 /// One daemon at one moment. Times are the daemon's wall clock's, durations its monotonic clock's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,10 +21,10 @@ pub struct Report {
     /// A service manager runs it.
     pub supervised: bool,
     /// When it began.
-    #[serde(serialize_with = "write_time", deserialize_with = "read_time")]
+    #[serde(with = "crate::record::time")]
     pub started: SystemTime,
     /// When this was written.
-    #[serde(serialize_with = "write_time", deserialize_with = "read_time")]
+    #[serde(with = "crate::record::time")]
     pub written: SystemTime,
     /// How far its machine's clock is from the venue's, in milliseconds, where it is wrong; more than 0 where it is behind.
     pub clock_offset_ms: Option<i64>,
@@ -210,16 +210,6 @@ fn why(leg: &Leg) -> Option<String> {
 
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn write_time<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&rfc3339(*time))
-}
-
-fn read_time<'a, D: Deserializer<'a>>(deserializer: D) -> Result<SystemTime, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    let time: jiff::Timestamp = text.parse().map_err(D::Error::custom)?;
-    SystemTime::try_from(time).map_err(D::Error::custom)
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ use tickerd::{
     auth::Secret,
     command::{check, init},
     config::{
-        Config, ConfigError, Destination, Events, Flags, Form, IfRefused, LogFormat, Ready, Surroundings, Sync,
-        WhenSlow, credentials, load,
+        Config, ConfigError, Destination, Events, Flags, Form, IfRefused, Keep, LogFormat, Packing, Ready, Rotate,
+        Surroundings, Sync, WhenSlow, credentials, load,
     },
 };
 
@@ -438,15 +438,25 @@ fn an_output_is_checked_and_events_find_their_place() {
         ("queue = \"1MB\"", "1MiB is the least"),
         ("when_slow = \"drp\"", ":2: output.when_slow: \"drp\" is not known"),
         ("rotate = { every = \"x\", size = \"y\" }", "output.rotate.every: \"x\" is no duration"),
+        ("rotate = { every = \"10ms\" }", ":2: output.rotate.every: \"10ms\" is too little; 1s is the least"),
+        ("rotate = { size = \"1kB\" }", ":2: output.rotate.size: \"1kB\" is too little; 64KiB is the least"),
         ("keep = { free = \"x\" }", ":2: output.keep.free: \"x\" is no size"),
     ] {
         assert_says(&events(output).error(), &[message]);
     }
-    let later = "rotate = { every = \"1h\", size = \"1GiB\" }\ncompress = \"zstd\"\n\
+    let segments = "rotate = { every = \"1h\", size = \"1GiB\" }\ncompress = \"zstd\"\n\
                  keep = { age = \"30d\", size = \"500GiB\", free = \"5GiB\" }\nwhen_slow = \"block\"";
-    let warnings = events(later).config().warnings;
+    let warnings = events(segments).config().warnings;
     assert_eq!(warnings.len(), 3, "{warnings:?}");
-    assert!(warnings.iter().all(|warning| warning.contains("is not built yet")));
+    assert!(warnings.iter().all(|warning| warning.contains("it does nothing")));
+    let config = events(&format!("path = \"t\"\n{segments}")).config();
+    assert_eq!(config.warnings, [""; 0]);
+    let hour = Some(Duration::from_secs(3600));
+    assert_eq!(config.output.rotate, Rotate { every: hour, size: Some(1 << 30) });
+    let keep = Keep { age: hour.map(|hour| hour * 720), size: Some(500 << 30), free: Some(5 << 30) };
+    assert_eq!((config.output.keep, config.output.compress), (keep, Packing::Zstd));
+    let warnings = events("path = \"t\"\ncompress = \"gzip\"").config().warnings;
+    assert!(warnings[0].contains("without output.rotate"), "{warnings:?}");
 }
 
 /// Of level2 a snapshot has five megabytes: with room for less than two, one would go while another is written.
