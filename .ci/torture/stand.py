@@ -126,6 +126,8 @@ class Daemon:
             for child in children(self.process.pid):
                 if os.path.basename(os.readlink(f"/proc/{child}/exe")) == os.path.basename(TICKERD):
                     return child
+            if self.process.poll() is not None:
+                raise ProcessLookupError("it is gone")
             time.sleep(0.01)
         raise RuntimeError("tickerd did not start")
 
