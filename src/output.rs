@@ -1,17 +1,22 @@
 //! From the queue to stdout or files: one bounded queue, and one thread that writes what has gathered.
 
 mod backlog;
+mod keeper;
 mod queue;
 mod recorder;
 mod route;
+mod scan;
 mod sink;
+mod space;
 mod writer;
 
 pub use backlog::Entry;
+pub use keeper::{Charge, Keeper};
 pub use queue::{Closed, Orders, Queue};
 pub use recorder::Recorder;
 pub use route::{RouteError, Routes};
 pub use sink::{OpenError, Sink, Target, is_journal};
+pub use space::Space;
 pub use writer::{Finished, Pulse, WriteError, Writer};
 
 use std::{sync::Arc, thread};
