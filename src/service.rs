@@ -30,7 +30,7 @@ use crate::{
     inquiry::Inquiry,
     net::Dial,
     notify::Manager,
-    output::{self, Finished, Left, Orders, Pulse, Queue, Recorder, Routes, Voice, WriteError, Writer},
+    output::{self, Charge, Finished, Keeper, Left, Orders, Pulse, Queue, Recorder, Routes, Voice, WriteError, Writer},
     pace::Pace,
     random::Random,
     record::Event,
@@ -85,16 +85,20 @@ pub async fn run(config: Config, limits: Limits, surroundings: Surroundings) -> 
     let names = config.feeds.iter().map(|feed| feed.name.as_str());
     let routes = Routes::open(&config.output, names).map_err(|error| Failure::new(error.status(), error))?;
     let queue = Arc::new(Queue::new(config.output.queue, config.output.when_slow));
+    let charge = Charge { tapes: routes.tapes.clone(), compress: config.output.compress, keep: config.output.keep };
+    let keeper = (!charge.tapes.is_empty()).then(|| Keeper::start(charge, surroundings.clock.clone())).transpose();
+    let keeper = keeper.map_err(|error| Failure::new(Status::Bug, error))?;
     let voices = voices(&config.feeds, &routes, &surroundings.run);
     let writer = Writer::new(routes.targets, config.output.record)
         .lines(limits.lines, routes.feeds.iter().map(|(messages, _)| *messages))
         .sync_each_write(config.output.sync == Sync::Always)
-        .voices(voices.clone());
+        .voices(voices.clone())
+        .kept_by(keeper.clone());
     tell_what_was_left(&routes.left, &voices, &queue, surroundings.clock.now());
     let pulse = writer.pulse();
     let written = output::spawn(queue.clone(), writer).map_err(|error| Failure::new(Status::Bug, error))?;
     let sheet = surroundings.sheet.clone();
-    let service = Service::start(config, &routes.feeds, queue, pulse, surroundings);
+    let service = Service { keeper, ..Service::start(config, &routes.feeds, queue, pulse, surroundings) };
     let ended = service.supervise(limits, written).await;
     // After a bad end it says what there was until then.
     if let (Ok(()), Some(sheet)) = (&ended, sheet) {
@@ -133,6 +137,7 @@ struct Service {
     config: Config,
     queue: Arc<Queue>,
     pulse: Arc<Pulse>,
+    keeper: Option<Keeper>,
     run: Arc<Run>,
     board: Board,
     post: Post,
@@ -223,6 +228,7 @@ impl Service {
             config,
             queue,
             pulse,
+            keeper: None,
             post: Post::new(sheet, run.clone(), clock.clone()),
             clock,
             run,
@@ -295,6 +301,10 @@ impl Service {
             self.manager.still_starting();
         }
         let trouble = self.pulse.why_not().map_or_else(String::new, |why| format!("{why}; "));
+        if let (false, Some(keeper)) = (trouble.is_empty(), &self.keeper) {
+            // It may have room to make.
+            keeper.look();
+        }
         self.manager.status(&format!("{trouble}{}; {}", self.board.line(now), self.run.account.totals()));
         self.post.tell(&self.board, now);
         let lost = self.run.account.dropped(Loss::Slow);

@@ -19,6 +19,8 @@ pub struct Routes {
     pub targets: Vec<Target>,
     /// For each feed, in their order.
     pub feeds: Vec<(usize, Option<usize>)>,
+    /// Those of the targets that are files: the ones that grow.
+    pub tapes: Vec<PathBuf>,
     /// What predecessors left that came to no good end: at which target.
     pub left: Vec<(usize, Left)>,
 }
@@ -40,7 +42,7 @@ impl Routes {
     /// # Errors
     /// When a target can not be opened, or stdout is the journal.
     pub fn open<'a>(output: &Output, feeds: impl Iterator<Item = &'a str>) -> Result<Self, RouteError> {
-        let mut routes = Self { targets: Vec::new(), feeds: Vec::new(), left: Vec::new() };
+        let mut routes = Self { targets: Vec::new(), feeds: Vec::new(), tapes: Vec::new(), left: Vec::new() };
         for feed in feeds {
             let messages = match &output.path {
                 Destination::Stdout => routes.stdout()?,
@@ -74,7 +76,8 @@ impl Routes {
         if let Some(index) = self.index(&path.display().to_string()) {
             return Ok(index);
         }
-        let (target, left) = Target::file(&path, rotate).map_err(RouteError::Open)?;
+        let (mut target, left) = Target::file(&path, rotate).map_err(RouteError::Open)?;
+        self.tapes.extend(target.sink.spool().map(|_| path));
         self.left.extend(left.map(|left| (self.targets.len(), left)));
         self.targets.push(target);
         Ok(self.targets.len() - 1)

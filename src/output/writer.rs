@@ -4,7 +4,7 @@
 use std::{collections::VecDeque, sync::Arc, time::SystemTime};
 
 use super::{
-    Entry, Orders, Pulse, Queue, Spool, Target, WriteError,
+    Entry, Keeper, Orders, Pulse, Queue, Spool, Target, WriteError,
     outage::{persist, write_all, write_all_of},
     pulse::{IDLE, IN_SINK, WORKING},
 };
@@ -38,6 +38,7 @@ pub struct Writer {
     /// The latest time that is known here: of a record, or of an order.
     now: SystemTime,
     pulse: Arc<Pulse>,
+    keeper: Option<Keeper>,
 }
 
 #[derive(Debug)]
@@ -79,6 +80,7 @@ impl Writer {
             sync_each_write: false,
             now: SystemTime::UNIX_EPOCH,
             pulse: Arc::default(),
+            keeper: None,
         }
     }
 
@@ -103,6 +105,13 @@ impl Writer {
         for (outlet, voice) in self.targets.iter_mut().zip(voices) {
             outlet.voice = voice;
         }
+        self
+    }
+
+    /// Has somebody look after what was sealed.
+    #[must_use]
+    pub fn kept_by(mut self, keeper: Option<Keeper>) -> Self {
+        self.keeper = keeper;
         self
     }
 
@@ -268,6 +277,9 @@ impl Writer {
         }
         if told.is_none_or(|told| told.state != seal.state) {
             self.tell(index, sealed_event(&seal));
+        }
+        if let Some(keeper) = &self.keeper {
+            keeper.look();
         }
         Ok(())
     }
