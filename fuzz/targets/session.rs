@@ -26,6 +26,7 @@ fuzz_target!(|data: &[u8]| {
     for _ in 0..4 {
         let if_refused = if first & 4 == 0 { IfRefused::Public } else { IfRefused::Wait };
         let mut session = Session::new(venue, &leg(venue), if_refused, stance, now);
+        let mut total = 0;
         let mut over = rest_of(&mut session, now);
         while !over && let Some(message) = messages.next() {
             let Some((&wait, message)) = message.split_first() else { break };
@@ -35,9 +36,14 @@ fuzz_target!(|data: &[u8]| {
                 Some(b'!') => session.handle_close(Some(1000 + u16::from(wait.as_millis() % 20 == 0) * 9), "so long"),
                 Some(b'?') => session.shift(wait),
                 Some(b'.') => session.handle_pong(now),
-                Some(b'_') => session.handle_bytes(wait.as_secs(), now),
+                Some(b'_') => {
+                    // In the midst of a long message.
+                    total += wait.as_secs() * 4096;
+                    session.handle_bytes(total, now);
+                }
                 _ => {
-                    session.handle_bytes(message.len() as u64, now);
+                    total += message.len() as u64;
+                    session.handle_bytes(total, now);
                     session.handle_message((venue.read)(message), message.len(), wall, now);
                 }
             }
