@@ -2,6 +2,7 @@
 
 mod backlog;
 mod disk;
+mod keeper;
 mod outage;
 mod pulse;
 mod queue;
@@ -9,16 +10,19 @@ mod recorder;
 mod route;
 mod scan;
 mod sink;
+mod space;
 mod spool;
 mod writer;
 
 pub use backlog::Entry;
+pub use keeper::{Charge, Keeper};
 pub use outage::WriteError;
 pub use pulse::Pulse;
 pub use queue::{Closed, Orders, Queue};
 pub use recorder::Recorder;
 pub use route::{RouteError, Routes};
 pub use sink::{OpenError, Sink, Target, is_journal};
+pub use space::Space;
 pub use spool::{Left, Spool, StartError};
 pub use writer::{Finished, Voice, Writer};
 
