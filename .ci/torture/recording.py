@@ -123,7 +123,7 @@ class Check:
         self.events[event] += 1
         if event == "dropped":
             self.dropped[data["why"]] += data["count"]
-            if data["why"] == "slow":
+            if data["why"] in ("slow", "disk"):
                 if n != self.next.get(conn, 0):
                     self.wrong.append(f"{path.name}: {conn} drops from n {n}, where {self.next.get(conn, 0)} is next")
                 self.next[conn] = n + data["count"]

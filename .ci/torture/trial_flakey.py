@@ -16,8 +16,8 @@ UNIT = """[Unit]
 After=multi-user.target
 [Service]
 Type=oneshot
-Environment=TICKERD=/torture/tickerd TORTURE_CUTS={cuts} PYTHONDONTWRITEBYTECODE=1
-ExecStart=/bin/sh -c 'python3 /torture/flakey_inside.py'
+Environment=TICKERD=/opt/torture/tickerd TORTURE_CUTS={cuts} PYTHONDONTWRITEBYTECODE=1
+ExecStart=/bin/sh -c 'python3 /opt/torture/flakey_inside.py'
 ExecStopPost=/bin/systemctl poweroff --no-block
 StandardOutput=tty
 StandardError=tty
@@ -34,7 +34,7 @@ def run(bench):
     if not (root / "usr/bin/zstd").exists():
         shutil.rmtree(root, ignore_errors=True)
         bench.command("mmdebstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", root)
-    inside = root / "torture"
+    inside = root / "opt/torture"
     shutil.rmtree(inside, ignore_errors=True)
     shutil.copytree(pathlib.Path(__file__).parent, inside)
     shutil.copy(TICKERD, inside / "tickerd")

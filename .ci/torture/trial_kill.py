@@ -69,7 +69,7 @@ def at_a_call(chance, daemon):
     nth = int(chance.choice([3, 10, 40]) * chance.uniform(0.3, 1.5)) + 1
     known = [call for call in calls.split(",")]
     inject = ["-e", f"inject={','.join(known)}:signal=SIGKILL:when={nth}"]
-    daemon.before = ["strace", "-f", "-qq", "-o", "/dev/null", "--seccomp-bpf", "-e", f"trace={','.join(known)}", *inject]
+    daemon.before = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={','.join(known)}", *inject]
     daemon.start()
     try:
         daemon.process.wait(chance.uniform(1, 2.5))

@@ -41,6 +41,7 @@ def run(bench):
     need("strace")
     case(bench, url, "write-eio", "write", "error=EIO:when=100..104", drops=True, seconds=9)
     case(bench, url, "write-enospc", "write", "error=ENOSPC:when=50..53", drops=True, seconds=8)
+    case(bench, url, "write-erofs", "write", "error=EROFS:when=30..33", drops=True, seconds=8)
     case(bench, url, "write-eio-now-and-then", "write", "error=EIO:when=20+40", seconds=8)
     case(bench, url, "write-eintr", "write", "error=EINTR:when=3+3", seconds=4)
     case(bench, url, "fdatasync-eio", "fdatasync,fsync", "error=EIO:when=4", uncertain=1, seconds=6)
@@ -53,7 +54,7 @@ def case(bench, url, name, calls, inject, drops=False, uncertain=0, seconds=6):
     log = bench.folder / f"{name}.strace"
     # Only what is done to the tape; its name is looked at as each call is made.
     strace = ["strace", "-f", "-y", "-s", "0", "-qq", "-o", log, "-P", folder / "tape.ndjson",
-              "-e", f"trace={calls},close", "-e", f"inject={calls}:{inject}"]
+              "-e", f"trace={calls},openat", "-e", f"inject={calls}:{inject}"]
     daemon = Daemon(bench, url, folder, before=strace, level="info", queue="1MiB", rotate={"every": "1h"})
     daemon.start()
     wait_until(lambda: (folder / "tape.ndjson").exists())
@@ -84,12 +85,11 @@ def synced_again(bench, name, log):
     """After a failed sync the system forgets what it could not write, and the next one would succeed and prove nothing."""
     failed = set()
     for line in log.read_text().splitlines():
+        opened = re.match(r"\d+\s+openat\(.* = (\d+)<", line)
+        if opened:
+            failed.discard(opened[1])
         call = re.match(r"\d+\s+(\w+)\((\d+)<", line)
-        if not call:
-            continue
-        if call[1] == "close":
-            failed.discard(call[2])
-        elif call[1] in ("fdatasync", "fsync"):
+        if call and call[1] in ("fdatasync", "fsync"):
             bench.require(call[2] not in failed, f"{name}: descriptor {call[2]} is synced again after a sync of it failed")
             if "EIO" in line:
                 failed.add(call[2])

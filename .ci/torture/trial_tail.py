@@ -52,7 +52,7 @@ def crash(chance, daemon, tape, turn):
     time.sleep(0.3)
     if turn % 2:
         with open(tape, "ab") as file:
-            file.write(b'{"v":1,"recv":"2026-11-24T17:31:02.1234')
+            file.write(b'{"v":1,"recv":"2026-11-24T17:31:%02d.1234' % turn)
         time.sleep(0.3)
     count = len(Recording(tape.parent).segments())
     daemon.start()
