@@ -189,12 +189,16 @@ class Check:
             if path not in files and path.name not in (".tickerd", "tape.events"):
                 self.wrong.append(f"{path.name} is none of a tape's files")
         torn = {}
+        self.unfinished = 0
         for path in self.recording.aside.iterdir() if self.recording.aside.exists() else ():
             name, _, kind = path.name.rpartition(".")
             if kind == "torn":
                 torn[name] = path.stat().st_size
             elif kind == "seal" and name not in names:
                 self.wrong.append(f"{path.name} seals nothing")
+            elif kind == "part" and not name.endswith(".seal"):
+                # Compression that the end came into the midst of; the next start removes it.
+                self.unfinished += 1
             elif kind not in ("seal", "lock") and path.name != "tape.ndjson.state":
                 self.wrong.append(f"{path.name} is left in .tickerd")
         for data in self.recovered:
@@ -204,4 +208,5 @@ class Check:
 
     def figures(self):
         return (f"{self.lines} lines, {self.messages} messages, {len(self.names)} files {dict(self.states)}, "
-                f"events {dict(self.events)}, torn bytes set apart {self.torn}")
+                f"events {dict(self.events)}, torn bytes set apart {self.torn}, "
+                f"packed {sum(path.suffix != '.ndjson' for path in self.recording.segments())}")

@@ -55,7 +55,7 @@ def by_tools(bench, folder, compress):
             query = f"select count(*), count(conn), max(n) from read_ndjson('{path}', maximum_object_size=16777216)"
             if path.suffix not in (".gz", ".zst", ".ndjson"):
                 continue
-            done = subprocess.run([python, "-c", f"import duckdb; print(duckdb.sql({query!r}).fetchone()[0])"],
+            done = subprocess.run([python, "-c", f"import duckdb; print(duckdb.connect().execute({query!r}).fetchall()[0][0])"],
                                   capture_output=True, text=True)
             bench.require(done.stdout.strip() == str(lines), f"DuckDB does not read {path.name}: {done.stdout} {done.stderr[-300:]}")
     bench.say(f"{compress}: {cat} and jq{' and DuckDB' if python else ' (no DuckDB here)'} read {packed + unpacked} segments"
