@@ -1,5 +1,6 @@
 //! The daemon: starts writer and feeds, hears signals, tells the service manager, and sees to a good end.
 
+mod gauge;
 mod post;
 mod signals;
 mod slow;
@@ -19,7 +20,7 @@ use tokio::{
     time::{sleep, sleep_until, timeout_at},
 };
 
-use self::{post::Post, signals::Signal, slow::Slow};
+use self::{gauge::Gauge, post::Post, signals::Signal, slow::Slow};
 use crate::{
     account::Loss,
     clock::Clock,
@@ -98,7 +99,7 @@ pub async fn run(config: Config, limits: Limits, surroundings: Surroundings) -> 
     let pulse = writer.pulse();
     let written = output::spawn(queue.clone(), writer).map_err(|error| Failure::new(Status::Bug, error))?;
     let sheet = surroundings.sheet.clone();
-    let service = Service { keeper, ..Service::start(config, &routes.feeds, queue, pulse, surroundings) };
+    let service = Service::start(config, &routes.feeds, queue, pulse, keeper, surroundings);
     let ended = service.supervise(limits, written).await;
     // After a bad end it says what there was until then.
     if let (Ok(()), Some(sheet)) = (&ended, sheet) {
@@ -170,6 +171,7 @@ impl Service {
         routes: &[(usize, Option<usize>)],
         queue: Arc<Queue>,
         pulse: Arc<Pulse>,
+        keeper: Option<Keeper>,
         surroundings: Surroundings,
     ) -> Self {
         let Surroundings { dial, clock, random, run, sheet, signals, reread } = surroundings;
@@ -224,12 +226,13 @@ impl Service {
         for refilling in refillings {
             feeds.spawn(refilling.keep(stopping.clone()));
         }
+        let gauge = Gauge::new(config.output.clone(), pulse.clone(), keeper.clone());
         Self {
             config,
             queue,
             pulse,
-            keeper: None,
-            post: Post::new(sheet, run.clone(), clock.clone()),
+            keeper,
+            post: Post::new(sheet, run.clone(), clock.clone(), gauge),
             clock,
             run,
             board,

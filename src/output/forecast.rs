@@ -113,7 +113,10 @@ impl End {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Destination, Events, Form, Keep, Sync, WhenSlow};
+    use crate::{
+        config::{Destination, Events, Form, Keep, Sync, WhenSlow},
+        output::Space,
+    };
 
     const GB: u64 = 1_000_000_000;
 
