@@ -15,7 +15,7 @@ mod spool;
 mod writer;
 
 pub use backlog::Entry;
-pub use keeper::{Charge, Keeper};
+pub use keeper::{Charge, Keeper, Stock};
 pub use outage::WriteError;
 pub use pulse::Pulse;
 pub use queue::{Closed, Orders, Queue};
