@@ -114,7 +114,13 @@ fn judge<'a>(
         None if read.sealed.is_some() => (read.line_right, None),
         None => {
             tally.none += 1;
-            findings.tell(Weight::Note, Kind::Unsealed, place, 1, "it has no seal: its numbers are judged, its bytes can not be");
+            findings.tell(
+                Weight::Note,
+                Kind::Unsealed,
+                place,
+                1,
+                "it has no seal: its numbers are judged, its bytes can not be",
+            );
             return None;
         }
     };
@@ -132,7 +138,9 @@ fn aside(input: &Input, ledger: &mut Ledger) {
     let last = input.orphans.len().saturating_sub(1);
     for (index, (segment, is_older)) in input.orphans.iter().enumerate() {
         if *is_older {
-            let text = format!("{segment} is not here any more, and its seal is: removed, as `keep` does; older than all that is here");
+            let text = format!(
+                "{segment} is not here any more, and its seal is: removed, as `keep` does; older than all that is here"
+            );
             ledger.findings.tell(Weight::Note, Kind::Removed, None, 1, text);
         } else if !(running && index == last) {
             let text = format!("{segment} was sealed, and is not here: segments before and behind it are");
@@ -140,7 +148,8 @@ fn aside(input: &Input, ledger: &mut Ledger) {
         }
     }
     for path in &input.unsealed {
-        let text = format!("{} waits for the next start, which makes a segment of it; audit it by its name", path.display());
+        let text =
+            format!("{} waits for the next start, which makes a segment of it; audit it by its name", path.display());
         ledger.findings.tell(Weight::Loss, Kind::Killed, None, 1, text);
     }
 }
@@ -160,7 +169,8 @@ fn read(part: &Part, options: Options, ledger: &mut Ledger, mut repair: Option<&
             Ok(None) => break,
             Err(error) if source::is_of_the_disk(&error) => return Err(failed(error).into()),
             Err(error) => {
-                let text = format!("what it is packed in ends too early or is spoilt ({error}): what follows can not be read");
+                let text =
+                    format!("what it is packed in ends too early or is spoilt ({error}): what follows can not be read");
                 ledger.tell(Weight::Fault, Kind::Packed, 1, text);
                 continue;
             }

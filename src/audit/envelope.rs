@@ -99,14 +99,14 @@ mod tests {
 
     #[test]
     fn knows_the_lines_that_tickerd_writes() {
-        let columns =
-            Columns { recv: 1_795_541_462_123_456_789, feed: b"tickers", conn: (0x3f2a_0000, 12), n: 17 };
+        let columns = Columns { recv: 1_795_541_462_123_456_789, feed: b"tickers", conn: (0x3f2a_0000, 12), n: 17 };
         let line = |rest: &str| format!("{HEAD}{rest}");
         assert_eq!(shape(line(r#","msg":{"a":1}}"#).as_bytes()), Shape::Message(columns, br#"{"a":1}"#));
         assert_eq!(shape(line(r#","recovered":true,"msg":{}}"#).as_bytes()), Shape::Recovered(columns, b"{}"));
         assert_eq!(shape(line(r#","event":"gap","data":{}}"#).as_bytes()), Shape::Event(columns, "gap", b"{}"));
         assert_eq!(shape(br#"{"tickerd":"gap","recv":"x"}"#), Shape::RawEvent("gap"));
-        for bare in [HEAD, "", "{}", r#"{"v":2,"recv":""#, &line(r#","msg":{}"#), &line(",}"), &HEAD.replace("12", "")] {
+        for bare in [HEAD, "", "{}", r#"{"v":2,"recv":""#, &line(r#","msg":{}"#), &line(",}"), &HEAD.replace("12", "")]
+        {
             assert_eq!(shape(bare.as_bytes()), Shape::Bare, "{bare}");
         }
     }

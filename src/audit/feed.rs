@@ -125,7 +125,14 @@ impl Feed {
 
 impl Product {
     /// A message of it came on this connection; whether numbers are missing before it. `losses` is the feed's.
-    pub fn count(&mut self, count: Count, counted: &Counted<'_>, told: &Told<'_>, conn: (u32, u64), losses: u64) -> Option<Skip> {
+    pub fn count(
+        &mut self,
+        count: Count,
+        counted: &Counted<'_>,
+        told: &Told<'_>,
+        conn: (u32, u64),
+        losses: u64,
+    ) -> Option<Skip> {
         let (lowest, highest) = match count {
             Count::Sequence => counted.sequence.map(|sequence| (sequence, sequence)),
             _ => counted.trades,
@@ -158,7 +165,8 @@ impl Outages {
         // Mostly it is the last.
         let at = self.0.partition_point(|(_, end)| *end < from);
         let touched = self.0[at..].iter().take_while(|(start, _)| *start <= until).count();
-        let joined = self.0[at..at + touched].iter().fold((from, until), |all, one| (all.0.min(one.0), all.1.max(one.1)));
+        let joined =
+            self.0[at..at + touched].iter().fold((from, until), |all, one| (all.0.min(one.0), all.1.max(one.1)));
         self.0.splice(at..at + touched, [joined]);
         if self.0.len() > Self::MOST {
             let closest = (1..self.0.len()).min_by_key(|at| self.0[*at].0 - self.0[at - 1].1);

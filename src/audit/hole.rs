@@ -92,7 +92,9 @@ impl Scope {
         self.count == other.count
             && match self.count {
                 Count::N | Count::SequenceNum => same_conn(),
-                Count::Sequence | Count::TradeId => other.products.iter().all(|product| self.products.contains(product)),
+                Count::Sequence | Count::TradeId => {
+                    other.products.iter().all(|product| self.products.contains(product))
+                }
             }
     }
 }
@@ -181,7 +183,9 @@ impl Holes {
 
     /// So many messages were dropped that raw records do not tell apart: any that are missing may be these.
     pub fn excuse_raw(&mut self, mut dropped: u64) {
-        for hole in self.waiting.iter_mut().filter(|hole| hole.scope.conn.is_none() && hole.scope.count == Count::SequenceNum) {
+        for hole in
+            self.waiting.iter_mut().filter(|hole| hole.scope.conn.is_none() && hole.scope.count == Count::SequenceNum)
+        {
             let some = hole.left().min(dropped);
             hole.excused += some;
             dropped -= some;

@@ -102,7 +102,8 @@ pub fn gather(arguments: &[PathBuf]) -> Result<Vec<Input>, InputError> {
 fn is_recording(path: &Path) -> bool {
     let Some(name) = path.file_name().and_then(OsStr::to_str) else { return false };
     let (plain, _) = Packing::split(name);
-    !name.starts_with('.') && (Path::new(plain).extension().is_some_and(|extension| extension == "ndjson") || tape_of(name).is_some())
+    !name.starts_with('.')
+        && (Path::new(plain).extension().is_some_and(|extension| extension == "ndjson") || tape_of(name).is_some())
 }
 
 /// The tape of which a file is a segment, and when that begins.
@@ -192,12 +193,15 @@ impl Input {
         let mut orphans = BTreeMap::new();
         for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            let named = |suffix: &str| name.strip_suffix(suffix).and_then(|segment| Some((tape.parse(segment)?, segment.to_owned())));
+            let named = |suffix: &str| {
+                name.strip_suffix(suffix).and_then(|segment| Some((tape.parse(segment)?, segment.to_owned())))
+            };
             if named(".unsealed").is_some() {
                 self.unsealed.push(path.clone());
             }
             let Some(((start, again, _), segment)) = named(".seal") else { continue };
-            let is_there = self.parts.iter().any(|part| matches!(&part.role, Role::Segment { name, .. } if *name == segment));
+            let is_there =
+                self.parts.iter().any(|part| matches!(&part.role, Role::Segment { name, .. } if *name == segment));
             if !is_there {
                 orphans.insert((start, again), (segment, oldest.is_none_or(|oldest| (start, again) < oldest)));
             }

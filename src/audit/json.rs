@@ -215,12 +215,41 @@ mod tests {
     #[test]
     fn knows_json_from_what_is_none() {
         let deep = |count: usize| format!("{}1{}", "[".repeat(count), "]".repeat(count));
-        for text in [r#"{"a":[1,-0.5e+10,true,false,null,"\u00e9\n",{}],"b":[]}"#, " 1 ", "\"\"", "[[],{}]", "0", &deep(127)] {
+        for text in
+            [r#"{"a":[1,-0.5e+10,true,false,null,"\u00e9\n",{}],"b":[]}"#, " 1 ", "\"\"", "[[],{}]", "0", &deep(127)]
+        {
             assert!(is_value(text.as_bytes()) && serde_says(text.as_bytes()), "{text}");
         }
         for text in [
-            "", " ", "{", "}", "[1,]", "{\"a\":1,}", "{\"a\"}", "{a:1}", "01", "1.", "-", "+1", ".5", "1e", "tru", "truex", "\"\t\"",
-            "\"\\x\"", "\"\\u12g4\"", "[1}", "{\"a\":1]", "1 2", "\"abcdefgh", "{\"a\":1}\0", "{1:2}", "NaN", "[,1]", "nul", &deep(128),
+            "",
+            " ",
+            "{",
+            "}",
+            "[1,]",
+            "{\"a\":1,}",
+            "{\"a\"}",
+            "{a:1}",
+            "01",
+            "1.",
+            "-",
+            "+1",
+            ".5",
+            "1e",
+            "tru",
+            "truex",
+            "\"\t\"",
+            "\"\\x\"",
+            "\"\\u12g4\"",
+            "[1}",
+            "{\"a\":1]",
+            "1 2",
+            "\"abcdefgh",
+            "{\"a\":1}\0",
+            "{1:2}",
+            "NaN",
+            "[,1]",
+            "nul",
+            &deep(128),
         ] {
             assert!(!is_value(text.as_bytes()) && !serde_says(text.as_bytes()), "{text:?}");
         }

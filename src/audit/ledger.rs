@@ -285,7 +285,11 @@ impl Ledger {
         let opening = self.span.map_or(columns.recv, |(first, _)| first);
         if columns.n > 0 && !is_begun {
             if columns.recv.saturating_sub(opening) <= BEGINNING {
-                let text = format!("{} had begun before: messages 0 to {} are not here to be looked at", name(columns.conn), columns.n - 1);
+                let text = format!(
+                    "{} had begun before: messages 0 to {} are not here to be looked at",
+                    name(columns.conn),
+                    columns.n - 1
+                );
                 self.tell(Weight::Note, Kind::Beginning, 1, text);
             } else {
                 (connection.next, connection.from) = (0, 0);
@@ -345,7 +349,12 @@ impl Ledger {
             Step::Again => {
                 let (who, n) = (name(columns.conn), columns.n);
                 if self.holes.fill(columns.conn, n) {
-                    self.tell(Weight::Fault, Kind::Misplaced, 1, format!("{who}: message {n} stands behind those that came after it"));
+                    self.tell(
+                        Weight::Fault,
+                        Kind::Misplaced,
+                        1,
+                        format!("{who}: message {n} stands behind those that came after it"),
+                    );
                 } else {
                     self.tell(Weight::Fault, Kind::Duplicate, 1, format!("{who}: message {n} again"));
                     return Fate::Again;
@@ -395,7 +404,8 @@ impl Ledger {
         let Some(last) = connection.heartbeat.replace(recv) else { return };
         let silent = recv.saturating_sub(last);
         if silent > SILENT {
-            let text = format!("{}: no heartbeat for {} s, until {}", connection.name(), silent / SECOND, stamp::second(recv));
+            let text =
+                format!("{}: no heartbeat for {} s, until {}", connection.name(), silent / SECOND, stamp::second(recv));
             self.tell(Weight::Note, Kind::Silence, silent / SECOND, text);
         }
     }
@@ -404,7 +414,8 @@ impl Ledger {
     fn sequence(&mut self, index: usize, sequence: u64, span: (Stamp, Stamp)) {
         let connection = &mut self.connections[index];
         let excused = std::mem::take(&mut connection.skipped);
-        let due = connection.sequence.replace(sequence.saturating_add(1));
+        let due = connection.sequence;
+        connection.sequence = Some(due.unwrap_or(0).max(sequence.saturating_add(1)));
         let Some(due) = due.filter(|due| *due < sequence) else { return };
         let (feed, conn) = (connection.feed, connection.id);
         let what = format!("{} {}", self.feeds[feed].name, name(conn));
@@ -416,7 +427,14 @@ impl Ledger {
     }
 
     /// Counts a message where it belongs: its feed, its channel, its products.
-    fn of_channel(&mut self, feed: usize, told: &Told<'_>, message: &[u8], at: (Option<Stamp>, u64), conn: (u32, u64)) -> usize {
+    fn of_channel(
+        &mut self,
+        feed: usize,
+        told: &Told<'_>,
+        message: &[u8],
+        at: (Option<Stamp>, u64),
+        conn: (u32, u64),
+    ) -> usize {
         let (bytes, (at, span)) = (message.len() as u64, at);
         let grid = &self.grid;
         let known = &mut self.feeds[feed];
@@ -449,7 +467,8 @@ impl Ledger {
             let scope = Scope { count: skip.count, conn: None, products: vec![product.clone()] };
             let what = format!("{} {} {product}", self.feeds[feed].name, told.channel).trim_start().to_owned();
             let place = self.place();
-            let hole = Hole { scope, missing: vec![(skip.expected, skip.got)], excused: 0, place, span: (before, at), what };
+            let hole =
+                Hole { scope, missing: vec![(skip.expected, skip.got)], excused: 0, place, span: (before, at), what };
             self.holes.found(hole, &mut self.findings);
         }
         if told.kind == message::Kind::Ack {

@@ -162,7 +162,8 @@ fn trades(events: &[u8]) -> SmallVec<[Counted<'_>; 1]> {
     let mut ids = TRADE.find_iter(events);
     for at in PRODUCT.find_iter(events) {
         let product = value(events, at + PRODUCT.needle().len());
-        let id = ids.next().and_then(|at| value(events, at + TRADE.needle().len())).and_then(|id| id.parse::<u64>().ok());
+        let id =
+            ids.next().and_then(|at| value(events, at + TRADE.needle().len())).and_then(|id| id.parse::<u64>().ok());
         let (Some(product), Some(id)) = (product, id) else { continue };
         match all.iter_mut().find(|known| known.product == product).and_then(|known| known.trades.as_mut()) {
             Some((lowest, highest)) => (*lowest, *highest) = (id.min(*lowest), id.max(*highest)),

@@ -80,9 +80,10 @@ impl Report {
         let totals = self.findings.totals().map(|(weight, kind, total)| {
             json!({ "weight": weight, "kind": kind, "times": total.times, "count": total.count })
         });
-        let files = self.files.iter().map(|file| {
-            json!({ "file": file.file, "bytes": file.bytes, "sha256": file.sha256, "lines": file.counts })
-        });
+        let files = self
+            .files
+            .iter()
+            .map(|file| json!({ "file": file.file, "bytes": file.bytes, "sha256": file.sha256, "lines": file.counts }));
         json!({
             "tape": self.name,
             "verdict": self.verdict,
@@ -158,9 +159,10 @@ impl Report {
 
     fn connection(&self, connection: &Connection) -> Value {
         let feed = &self.feeds.get(connection.feed);
-        let channels = connection.channels.iter().filter_map(|(channel, count)| {
-            Some((feed.as_ref()?.channels.get(*channel)?.name.clone(), json!(count)))
-        });
+        let channels = connection
+            .channels
+            .iter()
+            .filter_map(|(channel, count)| Some((feed.as_ref()?.channels.get(*channel)?.name.clone(), json!(count))));
         json!({
             "conn": connection.name(),
             "feed": feed.map(|feed| &feed.name),

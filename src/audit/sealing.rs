@@ -63,7 +63,11 @@ impl Read {
             wrong.push("another SHA-256".to_owned());
         }
         if !self.is_messages(sealed.messages, sealed.state) {
-            wrong.push(format!("{} messages, and {} are there", sealed.messages, self.counts.enveloped + self.counts.raw));
+            wrong.push(format!(
+                "{} messages, and {} are there",
+                sealed.messages,
+                self.counts.enveloped + self.counts.raw
+            ));
         }
         self.say("its `sealed` line", &wrong, findings)
     }
@@ -80,6 +84,13 @@ impl Read {
         } else if sha256.is_some_and(|sha256| *sha256 != seal.sha256) {
             wrong.push("another SHA-256".to_owned());
         }
+        if let Some((line, ..)) = &self.sealed
+            && self.sealed_last
+            && (&line.segment, line.bytes, line.messages, &line.sha256)
+                != (&seal.segment, seal.bytes, seal.messages, &seal.sha256)
+        {
+            wrong.push("otherwise than its last line".to_owned());
+        }
         if seal.lines != lines {
             wrong.push(format!("{} lines, and it has {lines}", seal.lines));
         }
@@ -91,12 +102,17 @@ impl Read {
             let there: HashMap<_, _> = ledger
                 .connections
                 .iter()
-                .filter_map(|connection| Some((connection.name(), connection.part.filter(|part| part.0 == self.index)?)))
+                .filter_map(|connection| {
+                    Some((connection.name(), connection.part.filter(|part| part.0 == self.index)?))
+                })
                 .collect();
             for told in seal.connections.iter().filter(|told| told.messages > 0) {
                 let is = there.get(&told.conn).map(|(_, from, to, count)| (*from, *to, *count));
                 if is != Some((told.from, told.to, told.messages)) {
-                    wrong.push(format!("messages {} to {} of {}, and they are not those", told.from, told.to, told.conn));
+                    wrong.push(format!(
+                        "messages {} to {} of {}, and they are not those",
+                        told.from, told.to, told.conn
+                    ));
                 }
             }
         }
@@ -131,7 +147,9 @@ impl Read {
 pub fn follow(before: &Seal, after: &Seal, findings: &mut Findings) {
     for told in &after.connections {
         let known = before.connections.iter().find(|known| known.conn == told.conn && known.messages > 0);
-        let Some(known) = known.filter(|known| told.messages > 0 && known.to.saturating_add(1) < told.from) else { continue };
+        let Some(known) = known.filter(|known| told.messages > 0 && known.to.saturating_add(1) < told.from) else {
+            continue;
+        };
         let missing = told.from - known.to - 1;
         let text = format!(
             "{} ends in {} with message {} and goes on in {} with {}: {missing} are missing between the two",

@@ -48,7 +48,9 @@ pub fn run(typed: &cli::Audit, out: &mut impl Write) -> Result<(), Failure> {
     if let (Some(file), Some(path)) = (&mut page, &typed.html) {
         let text = html::page(&reports);
         let written = file.write_all(text.as_bytes()).and_then(|()| file.flush());
-        written.map_err(|error| Failure::new(Status::Output, format!("--html: {} can not be written: {error}", path.display())))?;
+        written.map_err(|error| {
+            Failure::new(Status::Output, format!("--html: {} can not be written: {error}", path.display()))
+        })?;
     }
     if typed.json {
         let told = json(&reports, status, took, repair.as_ref());

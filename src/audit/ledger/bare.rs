@@ -15,7 +15,12 @@ impl Ledger {
         let Some(told) = message::read(line) else {
             self.count(|counts| counts.unknown += 1);
             if self.lines.unknown == 1 {
-                self.tell(Weight::Note, Kind::Unknown, 1, "JSON of nobody that is known; it is counted, and not judged");
+                self.tell(
+                    Weight::Note,
+                    Kind::Unknown,
+                    1,
+                    "JSON of nobody that is known; it is counted, and not judged",
+                );
             }
             return Fate::Keep;
         };
@@ -37,7 +42,8 @@ impl Ledger {
                     self.holes.found(hole, &mut self.findings);
                 }
                 Step::Back => {
-                    let text = format!("sequence_num {sequence} stands behind a higher one: it is there twice, or misplaced");
+                    let text =
+                        format!("sequence_num {sequence} stands behind a higher one: it is there twice, or misplaced");
                     self.tell(Weight::Fault, Kind::Duplicate, 1, text);
                 }
             }
@@ -73,7 +79,11 @@ impl Ledger {
         /// Clocks of the venue's machines do not agree to the microsecond.
         const AGREE: Stamp = 5 * SECOND;
         if time + AGREE < before {
-            let text = format!("a connection of {} stands behind one of {}: the same again, or misplaced", stamp::second(time), stamp::second(before));
+            let text = format!(
+                "a connection of {} stands behind one of {}: the same again, or misplaced",
+                stamp::second(time),
+                stamp::second(before)
+            );
             self.tell(Weight::Fault, Kind::Misplaced, 1, text);
             return;
         }

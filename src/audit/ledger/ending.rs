@@ -19,6 +19,10 @@ impl Ledger {
         self.connections_end();
         self.trades_end();
         self.raw_ends();
+        if self.lines.unknown > 0 && self.lines.enveloped + self.lines.raw + self.lines.events == 0 {
+            let text = "none of its lines is a record of these venues: it is another file than was meant, or of another recorder";
+            self.findings.tell(Weight::Fault, Kind::Unknown, None, self.lines.unknown, text);
+        }
     }
 
     /// Connections that nobody said the end of.
@@ -30,10 +34,14 @@ impl Ledger {
         }
         let mut killed: HashMap<u32, u64> = HashMap::new();
         let mut said = Vec::new();
-        for (index, connection) in self.connections.iter().enumerate().filter(|(_, connection)| connection.ended.is_none()) {
+        for (index, connection) in
+            self.connections.iter().enumerate().filter(|(_, connection)| connection.ended.is_none())
+        {
             // Connections stand in the order of their first lines.
             let later = self.connections[index + 1..].iter().find(|other| {
-                other.feed == connection.feed && other.id.0 != connection.id.0 && other.first_line > connection.last_line
+                other.feed == connection.feed
+                    && other.id.0 != connection.id.0
+                    && other.first_line > connection.last_line
             });
             let who = format!("{} {}", self.feeds[connection.feed].name, connection.name());
             let last = stamp::second(connection.span.1);
@@ -48,11 +56,15 @@ impl Ledger {
                     stamp::second(later.span.0)
                 ));
             } else if goes_on.saturating_sub(connection.span.1) > VANISHED {
-                said.push(format!("{who}: its lines end at {last}, others of its run go on, and nothing says how it ended"));
+                said.push(format!(
+                    "{who}: its lines end at {last}, others of its run go on, and nothing says how it ended"
+                ));
             }
         }
         for (run, count) in killed {
-            let text = format!("run {run:08x} ended by a kill, and {count} connections with it: what was in flight is not known");
+            let text = format!(
+                "run {run:08x} ended by a kill, and {count} connections with it: what was in flight is not known"
+            );
             self.findings.tell(Weight::Loss, Kind::Killed, None, 0, text);
         }
         for text in said {
@@ -94,7 +106,10 @@ impl Ledger {
             let text = if promised.is_empty() {
                 "nothing here counts: of these raw records nobody can say whether one is missing; record = \"envelope\" counts each".to_owned()
             } else {
-                format!("of these raw records only {} are counted by the venue; record = \"envelope\" counts each", promised.join(", "))
+                format!(
+                    "of these raw records only {} are counted by the venue; record = \"envelope\" counts each",
+                    promised.join(", ")
+                )
             };
             self.findings.tell(Weight::Note, Kind::Unjudged, None, 1, text);
         }

@@ -181,7 +181,11 @@ impl Ledger {
         let scope = Scope { count: Count::N, conn: Some(columns.conn), products: Vec::new() };
         self.holes.claim(scope, columns.n, columns.n.saturating_add(count));
         self.feeds[feed].losses += 1;
-        let text = format!("{} {}: {count} messages were received and not written: {why}", self.feeds[feed].name, name(columns.conn));
+        let text = format!(
+            "{} {}: {count} messages were received and not written: {why}",
+            self.feeds[feed].name,
+            name(columns.conn)
+        );
         self.tell(Weight::Loss, Kind::Dropped, count, text);
     }
 
@@ -207,7 +211,10 @@ impl Ledger {
                 self.tell(Weight::Loss, Kind::Dropped, excused, text);
             }
         } else if received < due {
-            let text = format!("{who}: {received} messages were received, as `disconnected` says, and there are numbers up to {}", due - 1);
+            let text = format!(
+                "{who}: {received} messages were received, as `disconnected` says, and there are numbers up to {}",
+                due - 1
+            );
             self.tell(Weight::Fault, Kind::Account, due - received, text);
         }
         let connection = &self.connections[index];
@@ -238,7 +245,8 @@ impl Ledger {
         }
         let found = data["found"].as_str().unwrap_or_default();
         if count == Some(Count::TradeId)
-            && let (Some(product), Some(expected), Some(missed)) = (products.first(), expected, missed.filter(|missed| *missed > 0))
+            && let (Some(product), Some(expected), Some(missed)) =
+                (products.first(), expected, missed.filter(|missed| *missed > 0))
         {
             self.refills.missed(product.clone(), expected, missed);
         }
@@ -291,7 +299,10 @@ impl Ledger {
 
     /// What a reconnect missed is told once all of its gaps are there.
     pub(super) fn settle_reconnect(&mut self) {
-        let Some(Reconnect { conn, found, feed, span: (from, until), channels, products }) = self.reconnect.take() else { return };
+        let Some(Reconnect { conn, found, feed, span: (from, until), channels, products }) = self.reconnect.take()
+        else {
+            return;
+        };
         self.feeds[feed].outages.add(from, until);
         let channels: Vec<_> = channels.into_iter().collect();
         let end = if found == "stopped" { "did not go on before the recorder was stopped" } else { "went on" };
@@ -326,7 +337,9 @@ impl Ledger {
         let there = self.refills.lines.remove(&product).unwrap_or_default();
         let opening = self.span.map_or(columns.recv, |(first, _)| first);
         if there != recovered && columns.recv.saturating_sub(opening) > BEGINNING {
-            let text = format!("{product}: {recovered} trades were recovered by REST, as `refilled` says, and {there} are there");
+            let text = format!(
+                "{product}: {recovered} trades were recovered by REST, as `refilled` says, and {there} are there"
+            );
             self.tell(Weight::Fault, Kind::Account, there.abs_diff(recovered), text);
         }
         self.refills.gaps.entry((product, expected)).or_insert((recovered + missing, missing)).1 = missing;

@@ -15,18 +15,36 @@ fn recorded(name: &str) -> Vec<Vec<u8>> {
 
 /// Advanced Trade's, a ticker of two products, and a user's message; the Exchange's of each kind.
 const SAMPLES: &[(&venue::Venue, &str)] = &[
-    (&MARKET, r#"{"channel":"ticker","timestamp":"2026-08-09T21:05:48.2Z","sequence_num":7,"events":[{"type":"update","tickers":[{"product_id":"BTC-USD"},{"product_id":"ETH-USD"},{"product_id":"BTC-USD"}]}]}"#),
-    (&MARKET, r#"{"channel":"l2_data","client_id":"","timestamp":"2026-08-09T21:05:48Z","sequence_num":7,"events":[{"type":"snapshot","product_id":"BTC-USD","updates":[]}]}"#),
-    (&MARKET, r#"{"channel":"market_trades","sequence_num":8,"events":[{"type":"update","trades":[{"product_id":"BTC-USD","trade_id":"9"},{"trade_id":"4","product_id":"ETH-USD"},{"product_id":"BTC-USD","trade_id":"7"}]}]}"#),
+    (
+        &MARKET,
+        r#"{"channel":"ticker","timestamp":"2026-08-09T21:05:48.2Z","sequence_num":7,"events":[{"type":"update","tickers":[{"product_id":"BTC-USD"},{"product_id":"ETH-USD"},{"product_id":"BTC-USD"}]}]}"#,
+    ),
+    (
+        &MARKET,
+        r#"{"channel":"l2_data","client_id":"","timestamp":"2026-08-09T21:05:48Z","sequence_num":7,"events":[{"type":"snapshot","product_id":"BTC-USD","updates":[]}]}"#,
+    ),
+    (
+        &MARKET,
+        r#"{"channel":"market_trades","sequence_num":8,"events":[{"type":"update","trades":[{"product_id":"BTC-USD","trade_id":"9"},{"trade_id":"4","product_id":"ETH-USD"},{"product_id":"BTC-USD","trade_id":"7"}]}]}"#,
+    ),
     (&MARKET, r#"{"channel":"subscriptions","sequence_num":2,"events":[{"subscriptions":{"ticker":["BTC-USD"]}}]}"#),
     (&MARKET, r#"{"channel":"heartbeats","sequence_num":2,"events":[{"heartbeat_counter":9}]}"#),
     (&MARKET, r#"{"events":[{"channel":"x"}],"sequence_num":3,"channel":"heartbeats"}"#),
     (&EXCHANGE, r#"{"type":"error","message":"a \"quoted\" word","reason":"x"}"#),
-    (&EXCHANGE, r#"{"type":"heartbeat","last_trade_id":5,"product_id":"BTC-USD","sequence":9,"time":"2021-04-17T16:43:37.000001Z"}"#),
-    (&EXCHANGE, r#"{"type":"match","trade_id":7,"product_id":"BTC-USD","sequence":10,"time":"2021-04-17T16:43:37.000001Z"}"#),
+    (
+        &EXCHANGE,
+        r#"{"type":"heartbeat","last_trade_id":5,"product_id":"BTC-USD","sequence":9,"time":"2021-04-17T16:43:37.000001Z"}"#,
+    ),
+    (
+        &EXCHANGE,
+        r#"{"type":"match","trade_id":7,"product_id":"BTC-USD","sequence":10,"time":"2021-04-17T16:43:37.000001Z"}"#,
+    ),
     (&EXCHANGE, r#"{"type":"last_match","trade_id":7,"product_id":"BTC-USD","sequence":10}"#),
     (&EXCHANGE, r#"{"type":"done","product_id":"BTC-USD","sequence":11,"price":"1.0"}"#),
-    (&EXCHANGE, r#"{"type":"l2update","product_id":"BTC-USD","changes":[["sell","1","2"]],"time":"2021-04-17T16:43:37.000001Z"}"#),
+    (
+        &EXCHANGE,
+        r#"{"type":"l2update","product_id":"BTC-USD","changes":[["sell","1","2"]],"time":"2021-04-17T16:43:37.000001Z"}"#,
+    ),
     (&EXCHANGE, r#"{"type":"snapshot","product_id":"BTC-USD","asks":[["1","2"]],"bids":[]}"#),
     (&EXCHANGE, r#"["open","BTC-USD","37259","a"]"#),
 ];
@@ -52,7 +70,9 @@ fn reads_what_the_daemon_reads() {
     for (venue, message) in SAMPLES {
         assert_as_the_venue_reads(venue, message.as_bytes());
     }
-    for (venue, name) in [(&MARKET, "at_session_20260809_all.ndjson.gz"), (&EXCHANGE, "ex_session_20210417_all.ndjson.gz")] {
+    for (venue, name) in
+        [(&MARKET, "at_session_20260809_all.ndjson.gz"), (&EXCHANGE, "ex_session_20210417_all.ndjson.gz")]
+    {
         for message in recorded(name) {
             assert_as_the_venue_reads(venue, &message);
         }
@@ -73,14 +93,25 @@ fn spaces_between_tokens_change_nothing() {
     for (_, message) in SAMPLES {
         let spaced = message.replace("\":", "\": ").replace(",\"", ", \"");
         let (plain, spaced) = (read(message.as_bytes()), read(spaced.as_bytes()));
-        let what = |told: Option<Told<'_>>| told.map(|told| (told.house, told.kind, told.channel.to_owned(), told.sequence));
+        let what =
+            |told: Option<Told<'_>>| told.map(|told| (told.house, told.kind, told.channel.to_owned(), told.sequence));
         assert_eq!(what(plain), what(spaced), "{message}");
     }
 }
 
 #[test]
 fn what_is_nobodys_is_unknown() {
-    for other in ["", "1", "{}", "[]", "[1,2,3]", r#"{"a":1}"#, r#"{"type":"else"}"#, r#"{"level":"info","time":"x"}"#, "{\"channel"] {
+    for other in [
+        "",
+        "1",
+        "{}",
+        "[]",
+        "[1,2,3]",
+        r#"{"a":1}"#,
+        r#"{"type":"else"}"#,
+        r#"{"level":"info","time":"x"}"#,
+        "{\"channel",
+    ] {
         assert_eq!(read(other.as_bytes()), None, "{other}");
     }
     let book = br#"{"sequence":81,"bids":[["4","58"]],"channel":"LEVEL2","type":"SNAPSHOT","time":"2024-11-07T00:00:00.015Z","product_id":"TON-PERP"}"#;

@@ -107,14 +107,21 @@ fn rows(report: &Report) -> (Vec<Row<'_>>, usize) {
         rows.push(Row { label: name.to_owned(), came: &feed.came, feed, own: true });
         for channel in &feed.channels {
             if channel.products.is_empty() {
-                products.push((rows.len(), Row { label: format!("  {}", channel.name), came: &channel.came, feed, own: false }));
+                products.push((
+                    rows.len(),
+                    Row { label: format!("  {}", channel.name), came: &channel.came, feed, own: false },
+                ));
             }
             for (product, seen) in &channel.products {
-                products.push((rows.len(), Row { label: format!("  {} {product}", channel.name), came: &seen.came, feed, own: false }));
+                products.push((
+                    rows.len(),
+                    Row { label: format!("  {} {product}", channel.name), came: &seen.came, feed, own: false },
+                ));
             }
         }
     }
-    products.sort_by(|(_, one), (_, other)| other.came.messages.cmp(&one.came.messages).then(one.label.cmp(&other.label)));
+    products
+        .sort_by(|(_, one), (_, other)| other.came.messages.cmp(&one.came.messages).then(one.label.cmp(&other.label)));
     let room = ROWS.saturating_sub(rows.len()).max(3);
     let hidden = products.len().saturating_sub(room);
     products.truncate(room);
@@ -140,10 +147,19 @@ fn timeline(report: &Report, paper: &Paper, out: &mut String) {
         let name: String = row.label.replace(char::is_control, " ").chars().take(label).collect();
         let parts = report.grid.columns(&row.came.row, columns);
         let holes = holes(row.feed, (from, until), columns);
-        let _ = writeln!(out, "{name:label$}  {:>count$}  {}", grouped(row.came.messages), drawn(&parts, &holes, row.own, paper));
+        let _ = writeln!(
+            out,
+            "{name:label$}  {:>count$}  {}",
+            grouped(row.came.messages),
+            drawn(&parts, &holes, row.own, paper)
+        );
     }
-    let about = lasting(((until - from) / columns as u64).max(1));
-    let key = if paper.width < 90 { "█ recorded  ▒ partly  × outage  ▁▇ few, many" } else { "█ recorded  ▒ with an outage  × outage  · nothing came  ▁ to ▇ few to many" };
+    let about = lasting(((until - from) / columns as u64).max(report.grid.width()));
+    let key = if paper.width < 90 {
+        "█ recorded  ▒ partly  × outage  ▁▇ few, many"
+    } else {
+        "█ recorded  ▒ with an outage  × outage  · nothing came  ▁ to ▇ few to many"
+    };
     let more = if hidden > 0 { format!("  {} in --json", plural(hidden as u64, "more row")) } else { String::new() };
     let _ = writeln!(out, "{}", paper.paint(DIM, &format!("{key}  (a column is about {about}){more}")));
 }
@@ -203,7 +219,11 @@ fn findings(report: &Report, paper: &Paper, out: &mut String) {
         let of_kind: Vec<_> = report.findings.kept().filter(|one| (one.weight, one.kind) == (weight, kind)).collect();
         for one in of_kind.iter().take(EACH) {
             let place = one.place.as_ref().map_or(String::new(), |place| {
-                if place.line > 0 { format!("{place}: ") } else { format!("{}: ", place.file.replace(char::is_control, " ")) }
+                if place.line > 0 {
+                    format!("{place}: ")
+                } else {
+                    format!("{}: ", place.file.replace(char::is_control, " "))
+                }
             });
             for (index, line) in wrapped(&format!("{place}{}", one.text), paper.width - 2).iter().enumerate() {
                 let sign = if index == 0 { paper.paint(colour, sign) } else { " ".to_owned() };
@@ -231,7 +251,14 @@ pub(super) fn end(reports: &[Report], took: Duration, typed: &cli::Audit, repair
             bytes(out_size)
         );
         for left in repair.listed() {
-            let _ = writeln!(out, "  {} at byte {}, {}: {}", left.place, left.place.byte, plural(left.bytes, "byte"), left.why.name());
+            let _ = writeln!(
+                out,
+                "  {} at byte {}, {}: {}",
+                left.place,
+                left.place.byte,
+                plural(left.bytes, "byte"),
+                left.why.name()
+            );
         }
         out.push('\n');
     }
@@ -244,7 +271,8 @@ pub(super) fn end(reports: &[Report], took: Duration, typed: &cli::Audit, repair
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
-        let last = lines.last_mut().filter(|line| line.is_empty() || line.chars().count() + 1 + word.chars().count() <= width);
+        let last =
+            lines.last_mut().filter(|line| line.is_empty() || line.chars().count() + 1 + word.chars().count() <= width);
         match last {
             Some(line) => {
                 if !line.is_empty() {

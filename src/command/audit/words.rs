@@ -57,6 +57,9 @@ pub(super) fn sentence(report: &Report) -> String {
     let losses = list(report, Weight::Loss);
     match report.verdict {
         Verdict::Whole if report.lines.lines == 0 => "nothing is in it, and nothing is missing".to_owned(),
+        Verdict::Whole if report.findings.totals().any(|(_, kind, _)| kind == Kind::Unjudged) => {
+            "nothing is wrong, and nothing is missing of what can be told".to_owned()
+        }
         Verdict::Whole => "nothing is missing, and nothing is wrong".to_owned(),
         Verdict::OwnedUp => format!("what is missing is owned up to: {losses}"),
         Verdict::NotWhole if losses.is_empty() => format!("nothing owns up to this: {faults}"),
