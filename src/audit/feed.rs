@@ -97,6 +97,7 @@ impl Came {
 
 impl Feed {
     /// The channel of a message; it is made where it is new.
+    #[must_use]
     pub fn channel(&mut self, told: &Told<'_>) -> usize {
         let is_it = |channel: &Channel| channel.name == told.channel && channel.house == told.house;
         self.channels.iter().position(is_it).unwrap_or_else(|| {

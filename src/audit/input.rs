@@ -122,7 +122,7 @@ fn tape_of(file: &str) -> Option<(Tape, Start)> {
 
 fn put(gathered: &mut Gathered, path: &Path, whole: bool) {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let folder = path.parent().unwrap_or(Path::new(""));
+    let folder = path.parent().unwrap_or_else(|| Path::new(""));
     match tape_of(&name) {
         Some((tape, start)) => {
             let known = gathered.entry(folder.join(tape.name())).or_default();
@@ -188,7 +188,7 @@ impl Input {
     /// What lies in `.tickerd` of this tape and has no file of its own.
     fn look_aside(&mut self, oldest: Option<Start>) {
         let tape = Tape::of(&self.name);
-        let folder = self.name.parent().unwrap_or(Path::new("")).join(ASIDE);
+        let folder = self.name.parent().unwrap_or_else(|| Path::new("")).join(ASIDE);
         let Ok(entries) = fs::read_dir(folder) else { return };
         let mut orphans = BTreeMap::new();
         for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {

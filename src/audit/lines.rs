@@ -126,7 +126,7 @@ impl<R: Read> Lines<R> {
             self.next = self.end;
             self.refill()?;
             let stop = memchr::memchr(b'\n', &self.buffer[..self.end]);
-            if let Some(stop) = stop.map(|stop| stop + 1).or(self.ended.then_some(self.end)) {
+            if let Some(stop) = stop.map(|stop| stop + 1).or_else(|| self.ended.then_some(self.end)) {
                 // What is hashed up to here is the line; the kept bytes are laid over its end, which nobody reads again.
                 if let Some((hash, hashed)) = &mut self.hash {
                     hash.update(&self.buffer[..stop]);

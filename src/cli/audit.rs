@@ -6,7 +6,6 @@ use clap::Args;
 
 /// `tickerd audit`.
 #[derive(Clone, Debug, Default, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own on the command line")]
 pub struct Audit {
     /// Recordings: files (plain, .gz, .zst), folders with all tapes in them, or - for stdin
     #[arg(value_name = "FILE", required = true)]

@@ -75,9 +75,9 @@ impl Ledger {
 
     /// The count begins at 0: there is another connection. Where its time is before that of the one before, the file tells something twice.
     fn begins_anew(&mut self, feed: usize, before: Option<Stamp>, time: Option<Stamp>) {
-        let (Some(before), Some(time)) = (before, time) else { return };
         /// Clocks of the venue's machines do not agree to the microsecond.
         const AGREE: Stamp = 5 * SECOND;
+        let (Some(before), Some(time)) = (before, time) else { return };
         if time + AGREE < before {
             let text = format!(
                 "a connection of {} stands behind one of {}: the same again, or misplaced",

@@ -319,9 +319,9 @@ impl Ledger {
 
     /// What was asked for by REST: counted, and held to what `refilled` says.
     pub(super) fn recovered(&mut self, columns: &Columns<'_>, message: &[u8]) -> Fate {
-        self.connection(columns, false);
         /// As many products as anybody trades.
         const MOST: usize = 8_192;
+        self.connection(columns, false);
         let data: Value = serde_json::from_slice(message).unwrap_or_default();
         let product = data["product_id"].as_str().unwrap_or_default();
         if self.refills.lines.len() < MOST || self.refills.lines.contains_key(product) {
