@@ -28,6 +28,8 @@ pub enum Loss {
     Unwritten,
     /// The disk took nothing for so long that there was no room left to keep it in.
     Disk,
+    /// It was written, and its file was removed while it grew: no account counts it, since it had been handed over.
+    Removed,
 }
 
 /// The counters at one moment.
@@ -45,7 +47,7 @@ pub struct Totals {
 
 impl Loss {
     /// Every reason, in the order of the counters.
-    pub const ALL: [Self; 5] = [Self::Protocol, Self::Slow, Self::Closed, Self::Unwritten, Self::Disk];
+    pub const ALL: [Self; 6] = [Self::Protocol, Self::Slow, Self::Closed, Self::Unwritten, Self::Disk, Self::Removed];
 
     /// As records and logs spell it.
     #[must_use]
@@ -56,6 +58,7 @@ impl Loss {
             Self::Closed => "closed",
             Self::Unwritten => "unwritten",
             Self::Disk => "disk",
+            Self::Removed => "removed",
         }
     }
 }

@@ -1,18 +1,30 @@
 //! From the queue to stdout or files: one bounded queue, and one thread that writes what has gathered.
 
 mod backlog;
+mod disk;
+mod keeper;
+mod outage;
+mod pulse;
 mod queue;
 mod recorder;
 mod route;
+mod scan;
 mod sink;
+mod space;
+mod spool;
 mod writer;
 
 pub use backlog::Entry;
+pub use keeper::{Charge, Keeper};
+pub use outage::WriteError;
+pub use pulse::Pulse;
 pub use queue::{Closed, Orders, Queue};
 pub use recorder::Recorder;
 pub use route::{RouteError, Routes};
 pub use sink::{OpenError, Sink, Target, is_journal};
-pub use writer::{Finished, Pulse, WriteError, Writer};
+pub use space::Space;
+pub use spool::{Left, Spool, StartError};
+pub use writer::{Finished, Voice, Writer};
 
 use std::{sync::Arc, thread};
 
@@ -30,7 +42,7 @@ pub fn spawn(
     let (done, ended) = tokio::sync::oneshot::channel();
     thread::Builder::new().name("output".into()).spawn(move || {
         let result = loop {
-            let Some(batch) = block_on(queue.take()) else { break writer.finish() };
+            let Some(batch) = block_on(queue.take()) else { break writer.finish(&queue) };
             match writer.write(batch, &queue) {
                 Ok(None) => {}
                 Ok(Some(finished)) => break Ok(finished),

@@ -10,7 +10,7 @@ pub use signals::Signals;
 use std::{
     collections::HashMap,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use tokio::{
@@ -30,9 +30,10 @@ use crate::{
     inquiry::Inquiry,
     net::Dial,
     notify::Manager,
-    output::{self, Finished, Orders, Pulse, Queue, Recorder, Routes, WriteError, Writer},
+    output::{self, Charge, Finished, Keeper, Left, Orders, Pulse, Queue, Recorder, Routes, Voice, WriteError, Writer},
     pace::Pace,
     random::Random,
+    record::Event,
     refill::{self, Refiller},
     rest::Client,
     session::IfRefused,
@@ -84,13 +85,20 @@ pub async fn run(config: Config, limits: Limits, surroundings: Surroundings) -> 
     let names = config.feeds.iter().map(|feed| feed.name.as_str());
     let routes = Routes::open(&config.output, names).map_err(|error| Failure::new(error.status(), error))?;
     let queue = Arc::new(Queue::new(config.output.queue, config.output.when_slow));
+    let charge = Charge { tapes: routes.tapes.clone(), compress: config.output.compress, keep: config.output.keep };
+    let keeper = (!charge.tapes.is_empty()).then(|| Keeper::start(charge, surroundings.clock.clone())).transpose();
+    let keeper = keeper.map_err(|error| Failure::new(Status::Bug, error))?;
+    let voices = voices(&config.feeds, &routes, &surroundings.run);
     let writer = Writer::new(routes.targets, config.output.record)
         .lines(limits.lines, routes.feeds.iter().map(|(messages, _)| *messages))
-        .sync_each_write(config.output.sync == Sync::Always);
+        .sync_each_write(config.output.sync == Sync::Always)
+        .voices(voices.clone())
+        .kept_by(keeper.clone());
+    tell_what_was_left(&routes.left, &voices, &queue, surroundings.clock.now());
     let pulse = writer.pulse();
     let written = output::spawn(queue.clone(), writer).map_err(|error| Failure::new(Status::Bug, error))?;
     let sheet = surroundings.sheet.clone();
-    let service = Service::start(config, &routes.feeds, queue, pulse, surroundings);
+    let service = Service { keeper, ..Service::start(config, &routes.feeds, queue, pulse, surroundings) };
     let ended = service.supervise(limits, written).await;
     // After a bad end it says what there was until then.
     if let (Ok(()), Some(sheet)) = (&ended, sheet) {
@@ -99,10 +107,37 @@ pub async fn run(config: Config, limits: Limits, surroundings: Surroundings) -> 
     ended
 }
 
+/// In whose name what happens to each target is told: the first feed's that writes there.
+fn voices(feeds: &[config::Feed], routes: &Routes, run: &Run) -> Vec<Option<Voice>> {
+    let voice = |target| {
+        let to = |&&(messages, events): &&(usize, Option<usize>)| messages == target || events == Some(target);
+        let (feed, (_, events)) = feeds.iter().zip(&routes.feeds).find(|(_, route)| to(route))?;
+        Some(Voice { origin: Arc::new(run.aside(&feed.name)), events: *events })
+    };
+    (0..routes.targets.len()).map(voice).collect()
+}
+
+/// What a predecessor left that was killed is said before anything else is recorded.
+fn tell_what_was_left(left: &[(usize, Left)], voices: &[Option<Voice>], queue: &Arc<Queue>, now: SystemTime) {
+    for (target, Left { segment, torn, torn_file }) in left {
+        let file = torn_file.as_ref().map(|file| file.display().to_string());
+        let apart = file.as_ref().map_or_else(String::new, |file| {
+            format!("; its last line was torn, and the {torn} bytes of that are in {file}")
+        });
+        tracing::warn!(event = %"recovered", "a tape was found that a killed predecessor left: it becomes {segment}{apart}");
+        if let Some(Voice { origin, events }) = &voices[*target] {
+            let event = Event::Recovered { bytes: *torn, file, segment: segment.clone() };
+            // The queue is empty yet: there is room.
+            let _ = Recorder::new(queue.clone(), *target, *events).event_at_once(origin, now, event);
+        }
+    }
+}
+
 struct Service {
     config: Config,
     queue: Arc<Queue>,
     pulse: Arc<Pulse>,
+    keeper: Option<Keeper>,
     run: Arc<Run>,
     board: Board,
     post: Post,
@@ -113,6 +148,7 @@ struct Service {
     signals: Signals,
     manager: Manager,
     reread: Reread,
+    clock: Clock,
     ready_said: bool,
     slow: Slow,
     written_at: (u64, Instant),
@@ -192,7 +228,9 @@ impl Service {
             config,
             queue,
             pulse,
-            post: Post::new(sheet, run.clone(), clock),
+            keeper: None,
+            post: Post::new(sheet, run.clone(), clock.clone()),
+            clock,
             run,
             board,
             desks,
@@ -223,7 +261,7 @@ impl Service {
                 signal = self.signals.next() => match signal {
                     Signal::Stop => break End::Asked,
                     Signal::Reload => self.reload(),
-                    Signal::Rotate => tracing::warn!("rotation is not built yet: the file grows on; HUP reopens it by name"),
+                    Signal::Rotate => self.queue.order(Orders { rotate: true, ..Orders::default() }),
                 },
                 Some(ended) = self.feeds.join_next() => if let Err(error) = ended {
                     // A feed never ends by itself; with panic = "abort" this line is not even reached.
@@ -254,12 +292,7 @@ impl Service {
     /// Status, syncs, READY and the watchdog.
     fn tick(&mut self) {
         let now = now();
-        if let Sync::Every(every) = self.config.output.sync
-            && now.duration_since(self.synced_at) >= every
-        {
-            self.synced_at = now;
-            self.queue.order(Orders { sync: true, ..Orders::default() });
-        }
+        self.turn(now);
         if !self.ready_said && (self.config.service.ready == Ready::Started || self.board.is_delivering()) {
             self.ready_said = true;
             self.manager.ready();
@@ -267,13 +300,28 @@ impl Service {
         if !self.ready_said {
             self.manager.still_starting();
         }
-        self.manager.status(&format!("{}; {}", self.board.line(now), self.run.account.totals()));
+        let trouble = self.pulse.why_not().map_or_else(String::new, |why| format!("{why}; "));
+        if let (false, Some(keeper)) = (trouble.is_empty(), &self.keeper) {
+            // It may have room to make.
+            keeper.look();
+        }
+        self.manager.status(&format!("{trouble}{}; {}", self.board.line(now), self.run.account.totals()));
         self.post.tell(&self.board, now);
         let lost = self.run.account.dropped(Loss::Slow);
         self.slow.tell(self.board.stalled(now), lost, &self.config.output, now);
         if self.board.is_alive(now) && self.writer_is_alive(now) {
             self.manager.alive();
         }
+    }
+
+    /// The writer hears what time it is, and syncs where that is due.
+    fn turn(&mut self, now: Instant) {
+        let due = |every| now.duration_since(self.synced_at) >= every;
+        let sync = matches!(self.config.output.sync, Sync::Every(every) if due(every));
+        if sync {
+            self.synced_at = now;
+        }
+        self.queue.order(Orders { sync, now: Some(self.clock.now()), ..Orders::default() });
     }
 
     /// The writer moves, has nothing to do, or waits inside the system for a reader or a disk.
@@ -316,7 +364,7 @@ impl Service {
     /// Stops taking, lets what is queued be written, and counts what was not.
     async fn drain(mut self, written: Written) -> Result<(), Failure> {
         let deadline = tokio::time::Instant::now() + self.config.service.drain;
-        let (feeds, queue) = (&mut self.feeds, &self.queue);
+        let (feeds, queue) = (&mut self.feeds, self.queue.clone());
         let mut drains = Box::pin(timeout_at(deadline, async {
             while feeds.join_next().await.is_some() {}
             queue.close();
@@ -326,7 +374,10 @@ impl Service {
             tokio::select! {
                 drained = &mut drains => break drained,
                 // Whoever asks meanwhile is told that there is somebody.
-                () = sleep(TICK) => self.post.tell(&self.board, now()),
+                () = sleep(TICK) => {
+                    self.post.tell(&self.board, now());
+                    self.queue.order(Orders { now: Some(self.clock.now()), ..Orders::default() });
+                }
             }
         };
         drop(drains);
@@ -371,7 +422,7 @@ impl Service {
     /// What the end of the output cost, and beside it all counts: they add up.
     fn left(&self) -> String {
         let account = &self.run.account;
-        let left = account.dropped(Loss::Unwritten) + account.dropped(Loss::Closed);
+        let left = [Loss::Unwritten, Loss::Closed, Loss::Disk].into_iter().map(|why| account.dropped(why)).sum::<u64>();
         format!("{left} messages were received and not written ({})", account.totals())
     }
 }

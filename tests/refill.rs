@@ -2,7 +2,7 @@
 //! paused time.
 
 use std::{
-    io::{self, Write},
+    io,
     sync::{Arc, Mutex},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -151,17 +151,12 @@ impl Stage {
 
 struct Paper(Shared<Vec<u8>>);
 
-impl Write for Paper {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Write::write(&mut *self.0.lock().expect("whole"), bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+impl Sink for Paper {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("whole").extend_from_slice(bytes);
+        Ok(bytes.len())
     }
 }
-
-impl Sink for Paper {}
 
 async fn target(stream: &mut DuplexStream) -> String {
     let mut head = Vec::new();

@@ -37,6 +37,7 @@ pub(super) struct Backlog {
     cost: u64,
     /// Of the cost, that of events, which are never dropped.
     lasting: u64,
+    lost: u64,
 }
 
 /// The places in `passed` of one connection's last entry, and of the last record of its losses.
@@ -65,6 +66,11 @@ impl Backlog {
     /// What would still be there if each message were dropped, but for the records of that.
     pub fn lasting(&self) -> u64 {
         self.lasting
+    }
+
+    /// How many messages were dropped since ever.
+    pub fn lost(&self) -> u64 {
+        self.lost
     }
 
     /// Puts one behind all others.
@@ -97,14 +103,15 @@ impl Backlog {
 
     /// Drops the oldest message, counts it, and has a record say so in its place; false where there is none. That record
     /// costs no more than the message did, so there is never less room than before.
-    pub fn drop_oldest(&mut self) -> bool {
+    pub fn drop_oldest(&mut self, why: Loss) -> bool {
         while let Some(entry) = self.behind.pop_front() {
             self.discharge(&entry);
             if !entry.is_message() {
                 self.pass(entry);
                 continue;
             }
-            if let Some(loss) = entry.lost() {
+            self.lost += 1;
+            if let Some(loss) = entry.lost(why) {
                 self.pass(loss);
             }
             return true;
@@ -116,13 +123,14 @@ impl Backlog {
     /// of it needs room too: older messages go for that. Where there are none left, an earlier record of the same connection
     /// takes it on over what came between, which is events; where there is not even that, it stands all the same: one small
     /// record a connection, and another while the writer has that in hand, is what this can cost over the limit.
-    pub fn refuse(&mut self, entry: Entry, room: u64) {
-        let Some(loss) = entry.lost() else { return };
+    pub fn refuse(&mut self, entry: Entry, room: u64, why: Loss) {
+        self.lost += 1;
+        let Some(loss) = entry.lost(why) else { return };
         let cost = loss.record.cost();
         if self.add_to_last(&loss) {
             return;
         }
-        while self.cost + cost > room && self.drop_oldest() {}
+        while self.cost + cost > room && self.drop_oldest(why) {}
         if self.add_to_last(&loss) || self.cost + cost > room && self.add_to_any(&loss) {
             return;
         }
@@ -189,7 +197,7 @@ impl Entry {
     }
 
     fn is_loss(&self) -> bool {
-        matches!(&self.record.body, Body::Event(event) if matches!(**event, Event::Dropped { why: Loss::Slow, .. }))
+        matches!(&self.record.body, Body::Event(event) if matches!(**event, Event::Dropped { why: Loss::Slow | Loss::Disk, .. }))
     }
 
     fn whose(&self) -> usize {
@@ -197,26 +205,26 @@ impl Entry {
     }
 
     /// Counts a message as dropped; what says so, if anything of its feed does.
-    fn lost(self) -> Option<Self> {
+    fn lost(self, why: Loss) -> Option<Self> {
         let Self { losses, record: Record { recv, origin, n, body }, .. } = self;
-        origin.drop_one(Loss::Slow);
+        origin.drop_one(why);
         let bytes = match &body {
             Body::Message(line) => line.as_bytes().len() as u64,
             Body::Recovered(_) | Body::Event(_) => 0,
         };
-        let event = Event::Dropped { count: 1, bytes, why: Loss::Slow, from: recv, until: recv };
+        let event = Event::Dropped { count: 1, bytes, why, from: recv, until: recv };
         let record = Record { recv, origin, n, body: Body::Event(Box::new(event)) };
         losses.map(|target| Self { target, losses, record })
     }
 
-    /// Takes a later loss on, if both are losses to a slow reader.
+    /// Takes a later loss on, if both are losses for the same reason.
     fn add(&mut self, later: &Self) -> bool {
         let (Body::Event(own), Body::Event(later)) = (&mut self.record.body, &later.record.body) else { return false };
         match (&mut **own, &**later) {
             (
-                Event::Dropped { count, bytes, why: Loss::Slow, until, .. },
-                &Event::Dropped { count: more, bytes: more_bytes, why: Loss::Slow, until: later, .. },
-            ) => {
+                Event::Dropped { count, bytes, why, until, .. },
+                &Event::Dropped { count: more, bytes: more_bytes, why: other, until: later, .. },
+            ) if *why == other => {
                 *count += more;
                 *bytes += more_bytes;
                 *until = later;

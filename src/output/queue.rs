@@ -4,6 +4,7 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
 };
 
 use tokio::sync::Notify;
@@ -45,6 +46,10 @@ struct State {
     waiting: VecDeque<Waiting>,
     tickets: u64,
     orders: Orders,
+    /// How often something was ordered.
+    ordered: u64,
+    /// What the disk takes nothing of goes as with [`WhenSlow::Drop`]; how many messages went so far.
+    shedding: Option<u64>,
     closed: bool,
     abandoned: bool,
 }
@@ -63,6 +68,10 @@ pub struct Orders {
     pub sync: bool,
     /// Open files anew, by their names.
     pub reopen: bool,
+    /// End each segment here.
+    pub rotate: bool,
+    /// What time it is: segments end by the clock where nothing comes, and what failed is tried again.
+    pub now: Option<SystemTime>,
 }
 
 /// The writer is gone, or was told to finish: nothing more is taken. A message that was brought has been counted as lost.
@@ -89,7 +98,7 @@ impl Queue {
             return Err(Closed);
         }
         // Where messages are dropped none waits, so that a socket is always read; and an event that waits can drop some.
-        let drops = self.when_slow == WhenSlow::Drop && entry.is_message();
+        let drops = self.drops(&state) && entry.is_message();
         if !state.waiting.is_empty() && !drops {
             return Ok(Some(entry));
         }
@@ -170,8 +179,45 @@ impl Queue {
         let mut state = self.state();
         state.orders.sync |= orders.sync;
         state.orders.reopen |= orders.reopen;
+        state.orders.rotate |= orders.rotate;
+        state.orders.now = orders.now.or(state.orders.now);
+        state.ordered += 1;
         drop(state);
         self.work.notify_one();
+    }
+
+    /// How often something has been ordered.
+    #[must_use]
+    pub fn turns(&self) -> u64 {
+        self.state().ordered
+    }
+
+    /// Waits until more has been ordered than so often, and leaves it for [`Queue::take`]; false once nobody waits for what is
+    /// written.
+    pub async fn turn(&self, seen: u64) -> bool {
+        loop {
+            {
+                let state = self.state();
+                if state.abandoned {
+                    return false;
+                }
+                if state.ordered != seen {
+                    return true;
+                }
+            }
+            self.work.notified().await;
+        }
+    }
+
+    /// The disk takes nothing: from now on the oldest messages make room, whatever a slow reader would cost.
+    pub fn shed(&self) {
+        self.state().shedding.get_or_insert(0);
+        self.room.notify_waiters();
+    }
+
+    /// The disk takes all again; how many messages went.
+    pub fn keep(&self) -> u64 {
+        self.state().shedding.take().unwrap_or(0)
     }
 
     /// Takes nothing more; what is there will be written.
@@ -204,17 +250,30 @@ impl Queue {
     fn admit(&self, state: &mut State, entry: Entry) -> Option<Entry> {
         let cost = entry.record.cost();
         let fits = |state: &State| state.cost() == 0 || state.cost() + cost <= self.limit;
-        if self.when_slow == WhenSlow::Drop && state.held + state.backlog.lasting() + cost <= self.limit {
-            while !fits(state) && state.backlog.drop_oldest() {}
+        let drops = self.drops(state);
+        let why = if state.shedding.is_some() { Loss::Disk } else { Loss::Slow };
+        let before = state.backlog.lost();
+        if drops && state.held + state.backlog.lasting() + cost <= self.limit {
+            while !fits(state) && state.backlog.drop_oldest(why) {}
         }
-        if fits(state) {
+        let back = if fits(state) {
             state.backlog.put(entry);
-        } else if self.when_slow == WhenSlow::Drop && entry.is_message() {
-            state.backlog.refuse(entry, self.limit.saturating_sub(state.held));
+            None
+        } else if drops && entry.is_message() {
+            state.backlog.refuse(entry, self.limit.saturating_sub(state.held), why);
+            None
         } else {
-            return Some(entry);
+            Some(entry)
+        };
+        let lost = state.backlog.lost() - before;
+        if let Some(shed) = &mut state.shedding {
+            *shed += lost;
         }
-        None
+        back
+    }
+
+    fn drops(&self, state: &State) -> bool {
+        self.when_slow == WhenSlow::Drop || state.shedding.is_some()
     }
 
     /// Nothing is done under this lock that can panic half-way, so a poisoned one is still whole.

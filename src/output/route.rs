@@ -6,9 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{OpenError, Target, is_journal};
+use super::{Left, OpenError, Target, is_journal};
 use crate::{
-    config::{Destination, Events, Output},
+    config::{Destination, Events, Output, Rotate},
     exit::Status,
 };
 
@@ -19,6 +19,10 @@ pub struct Routes {
     pub targets: Vec<Target>,
     /// For each feed, in their order.
     pub feeds: Vec<(usize, Option<usize>)>,
+    /// Those of the targets that are files: the ones that grow.
+    pub tapes: Vec<PathBuf>,
+    /// What predecessors left that came to no good end: at which target.
+    pub left: Vec<(usize, Left)>,
 }
 
 /// Why there is nowhere to record to.
@@ -38,16 +42,17 @@ impl Routes {
     /// # Errors
     /// When a target can not be opened, or stdout is the journal.
     pub fn open<'a>(output: &Output, feeds: impl Iterator<Item = &'a str>) -> Result<Self, RouteError> {
-        let mut routes = Self { targets: Vec::new(), feeds: Vec::new() };
+        let mut routes = Self { targets: Vec::new(), feeds: Vec::new(), tapes: Vec::new(), left: Vec::new() };
         for feed in feeds {
             let messages = match &output.path {
                 Destination::Stdout => routes.stdout()?,
-                Destination::File(path) => routes.file(path, feed)?,
+                Destination::File(path) => routes.file(path, feed, output.rotate)?,
             };
             let events = match &output.events {
                 Events::Inline => Some(messages),
                 Events::Log => None,
-                Events::File(path) => Some(routes.file(path, feed)?),
+                // Some lines a day: it is one file for good.
+                Events::File(path) => Some(routes.file(path, feed, Rotate::default())?),
             };
             routes.feeds.push((messages, events));
         }
@@ -66,12 +71,15 @@ impl Routes {
         Ok(self.targets.len() - 1)
     }
 
-    fn file(&mut self, path: &Path, feed: &str) -> Result<usize, RouteError> {
+    fn file(&mut self, path: &Path, feed: &str, rotate: Rotate) -> Result<usize, RouteError> {
         let path = PathBuf::from(path.to_string_lossy().replace("{feed}", feed));
         if let Some(index) = self.index(&path.display().to_string()) {
             return Ok(index);
         }
-        self.targets.push(Target::append(&path).map_err(RouteError::Open)?);
+        let (mut target, left) = Target::file(&path, rotate).map_err(RouteError::Open)?;
+        self.tapes.extend(target.sink.spool().map(|_| path));
+        self.left.extend(left.map(|left| (self.targets.len(), left)));
+        self.targets.push(target);
         Ok(self.targets.len() - 1)
     }
 

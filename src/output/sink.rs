@@ -2,35 +2,36 @@
 
 use std::{
     fmt,
-    fs::{File, OpenOptions},
-    io::{self, Read, Seek, SeekFrom, Write},
-    os::{
-        fd::{AsFd, BorrowedFd},
-        unix::fs::OpenOptionsExt,
-    },
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    os::fd::{AsFd, BorrowedFd},
     path::{Path, PathBuf},
 };
 
 use rustix::event::{PollFd, PollFlags, poll};
 
-use crate::notify::Manager;
+use super::{
+    disk::System,
+    spool::{Left, Spool, StartError},
+};
+use crate::{config::Rotate, notify::Manager, segment::ASIDE};
 
-/// A writer that can be synced and opened anew.
-pub trait Sink: Write + Send {
-    /// Sees to it that what was written survives a power cut.
+/// Where bytes go.
+pub trait Sink: Send {
+    /// Appends the beginning of this, as much of it as is taken.
     ///
     /// # Errors
     /// As the system says.
-    fn sync(&mut self) -> io::Result<()> {
-        Ok(())
+    fn append(&mut self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Whether a try later may do after this error; otherwise the output has failed for good.
+    fn may_heal(&self, _error: &io::Error) -> bool {
+        false
     }
 
-    /// Opens by name anew, after logrotate moved the file away.
-    ///
-    /// # Errors
-    /// As [`Target::append`].
-    fn reopen(&mut self) -> Result<(), OpenError> {
-        Ok(())
+    /// The file layer behind it, where it is a file.
+    fn spool(&mut self) -> Option<&mut Spool> {
+        None
     }
 }
 
@@ -46,16 +47,18 @@ pub struct Target {
 #[derive(Debug)]
 pub struct OpenError {
     path: PathBuf,
-    error: io::Error,
+    error: StartError,
     under_systemd: bool,
 }
 
-struct Stdout(File);
-
-struct Appended {
-    path: PathBuf,
+struct Stdout {
     file: File,
+    /// It is a file of somebody's, on a disk where there may be room again.
+    regular: bool,
 }
+
+/// A pipe or a device by its name: nothing to lock, to rotate or to sync.
+struct Device(File);
 
 impl Target {
     /// Standard output, unbuffered. (`std::io::Stdout` flushes at every line.)
@@ -63,17 +66,25 @@ impl Target {
     /// # Errors
     /// When the descriptor can not be duplicated.
     pub fn stdout() -> io::Result<Self> {
-        let descriptor = io::stdout().as_fd().try_clone_to_owned()?;
-        Ok(Self { name: "stdout".into(), sink: Box::new(Stdout(File::from(descriptor))) })
+        let file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+        let regular = file.metadata()?.is_file();
+        Ok(Self { name: "stdout".into(), sink: Box::new(Stdout { file, regular }) })
     }
 
-    /// A file, created 0640 where there is none, never truncated.
+    /// A file, never truncated, and what was found there of a predecessor that came to no good end.
     ///
     /// # Errors
-    /// When it can not be opened for appending.
-    pub fn append(path: &Path) -> Result<Self, OpenError> {
-        let file = open(path)?;
-        Ok(Self { name: path.display().to_string(), sink: Box::new(Appended { path: path.to_owned(), file }) })
+    /// When it can not be written to, or another process does.
+    pub fn file(path: &Path, rotate: Rotate) -> Result<(Self, Option<Left>), OpenError> {
+        let failed = |error| OpenError { path: path.to_owned(), error, under_systemd: Manager::is_present() };
+        let name = path.display().to_string();
+        if fs::metadata(path).is_ok_and(|data| !data.is_file()) {
+            let file = OpenOptions::new().append(true).read(true).open(path);
+            let file = file.map_err(|error| failed(StartError::System(error)))?;
+            return Ok((Self { name, sink: Box::new(Device(file)) }, None));
+        }
+        let (spool, left) = Spool::open(path, rotate, Box::new(System)).map_err(failed)?;
+        Ok((Self { name, sink: Box::new(spool) }, left))
     }
 }
 
@@ -83,65 +94,45 @@ impl fmt::Debug for Target {
     }
 }
 
-/// Appends, so that a restart on the same day overwrites nothing (hftbacktest's collector opened at byte 0). A torn last
-/// line of a killed predecessor is ended, so that the first line of ours stays whole.
-fn open(path: &Path) -> Result<File, OpenError> {
-    let failed = |error| OpenError { path: path.to_owned(), error, under_systemd: Manager::is_present() };
-    let mut file = OpenOptions::new().append(true).read(true).create(true).mode(0o640).open(path).map_err(failed)?;
-    let regular = file.metadata().map_err(failed)?.is_file();
-    if regular && file.seek(SeekFrom::End(0)).map_err(failed)? > 0 {
-        let mut last = [0];
-        file.seek(SeekFrom::End(-1)).and_then(|_| file.read_exact(&mut last)).map_err(failed)?;
-        if last != *b"\n" {
-            file.write_all(b"\n").map_err(failed)?;
-            tracing::warn!(
-                "{} ended in a torn line, left by a kill, a power cut or a full disk: it was ended, and is no JSON; records go on below it",
-                path.display()
-            );
-        }
-    }
-    Ok(file)
-}
-
-impl Sink for Stdout {}
-
-impl Write for Stdout {
+impl Sink for Stdout {
     /// A pipe that somebody set to non-blocking says "would block" instead of waiting: then we wait for it.
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<usize> {
         loop {
-            match self.0.write(bytes) {
+            match self.file.write(bytes) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    poll(&mut [PollFd::new(&self.0, PollFlags::OUT)], None)?;
+                    poll(&mut [PollFd::new(&self.file, PollFlags::OUT)], None)?;
                 }
                 result => return result,
             }
         }
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    fn may_heal(&self, _error: &io::Error) -> bool {
+        self.regular
     }
 }
 
-impl Sink for Appended {
-    fn sync(&mut self) -> io::Result<()> {
-        // A pipe or a device has nothing to sync.
-        if self.file.metadata()?.is_file() { self.file.sync_data() } else { Ok(()) }
+impl Sink for Device {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
     }
 
-    fn reopen(&mut self) -> Result<(), OpenError> {
-        self.file = open(&self.path)?;
-        Ok(())
+    fn may_heal(&self, error: &io::Error) -> bool {
+        error.kind() != io::ErrorKind::BrokenPipe
     }
 }
 
-impl Write for Appended {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
+impl Sink for Spool {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Self::append(self, bytes)
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    fn may_heal(&self, _error: &io::Error) -> bool {
+        true
+    }
+
+    fn spool(&mut self) -> Option<&mut Spool> {
+        Some(self)
     }
 }
 
@@ -149,7 +140,8 @@ impl OpenError {
     /// Whether only a person can mend it; a full or failing disk may mend itself.
     pub(super) fn is_for_a_person(&self) -> bool {
         use io::ErrorKind::{IsADirectory, NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem};
-        matches!(self.error.kind(), NotFound | PermissionDenied | ReadOnlyFilesystem | IsADirectory | NotADirectory)
+        let StartError::System(error) = &self.error else { return false };
+        matches!(error.kind(), NotFound | PermissionDenied | ReadOnlyFilesystem | IsADirectory | NotADirectory)
     }
 }
 
@@ -160,13 +152,18 @@ impl fmt::Display for OpenError {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
-        match self.error.kind() {
+        let StartError::System(error) = &self.error else { return Ok(()) };
+        match error.kind() {
             io::ErrorKind::NotFound => write!(f, "; make the folder first: mkdir -p {}", parent.display()),
             io::ErrorKind::ReadOnlyFilesystem if self.under_systemd => {
                 closed(f, &format!("ReadWritePaths={}", parent.display()))
             }
             io::ErrorKind::PermissionDenied if self.under_systemd && is_home(parent) => closed(f, "ProtectHome=no"),
-            io::ErrorKind::PermissionDenied => write!(f, "; let this user write in {}", parent.display()),
+            io::ErrorKind::PermissionDenied => write!(
+                f,
+                "; let this user write in {}, where the lock and the seals are kept too, in {ASIDE}",
+                parent.display()
+            ),
             _ => Ok(()),
         }
     }
@@ -200,34 +197,11 @@ pub fn is_journal(descriptor: BorrowedFd<'_>, journal_stream: Option<&str>) -> b
 mod tests {
     use super::*;
 
-    /// hftbacktest's collector opened today's file at byte 0 after a restart and wrote over the morning.
-    #[test]
-    fn a_restart_appends_and_ends_a_torn_line_first() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("tape.ndjson");
-        for line in ["{\"a\":1}\n", "{\"torn", "{\"b\":2}\n"] {
-            Target::append(&path).expect("opens").sink.write_all(line.as_bytes()).expect("writes");
-        }
-        assert_eq!(std::fs::read_to_string(&path).expect("reads"), "{\"a\":1}\n{\"torn\n{\"b\":2}\n");
-    }
-
-    #[test]
-    fn reopens_by_name() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let (path, moved) = (folder.path().join("tape.ndjson"), folder.path().join("tape.1"));
-        let mut target = Target::append(&path).expect("opens");
-        target.sink.write_all(b"1\n").expect("writes");
-        std::fs::rename(&path, &moved).expect("moves");
-        target.sink.write_all(b"2\n").expect("writes");
-        target.sink.reopen().expect("reopens");
-        target.sink.write_all(b"3\n").expect("writes");
-        assert_eq!(std::fs::read_to_string(&moved).expect("reads"), "1\n2\n");
-        assert_eq!(std::fs::read_to_string(&path).expect("reads"), "3\n");
-    }
-
     #[test]
     fn a_missing_folder_is_named_with_the_remedy() {
-        let error = Target::append(Path::new("/nowhere/at/all.ndjson")).expect_err("no such folder").to_string();
+        let error = Target::file(Path::new("/nowhere/at/all.ndjson"), Rotate::default())
+            .expect_err("no such folder")
+            .to_string();
         assert!(error.contains("/nowhere/at/all.ndjson") && error.contains("mkdir -p /nowhere/at"), "{error}");
     }
 

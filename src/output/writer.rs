@@ -1,17 +1,18 @@
 //! Writes what has gathered: lines of ordinary length are put together into one write, long ones go out from where they
 //! lie. At 400 bytes copying into one buffer beats writing pieces; at megabytes it is the other way round.
 
-use std::{
-    collections::VecDeque,
-    fmt, io,
-    sync::{
-        Arc,
-        atomic::{AtomicU8, AtomicU64, Ordering::Relaxed},
-    },
-};
+use std::{collections::VecDeque, sync::Arc, time::SystemTime};
 
-use super::{Entry, Orders, Queue, Target};
-use crate::record::{Body, Form, Pen, Record};
+use super::{
+    Entry, Keeper, Orders, Pulse, Queue, Spool, Target, WriteError,
+    outage::{persist, write_all, write_all_of},
+    pulse::{IDLE, IN_SINK, WORKING},
+};
+use crate::{
+    account::Loss,
+    record::{Body, Event, Form, Origin, Pen, Record},
+    segment::{Seal, State},
+};
 
 /// When this much has been put together it is written: large enough that system calls cost nothing (2,700 tickers a
 /// call), small enough to stay in the cache of a core.
@@ -19,6 +20,9 @@ const TOGETHER: usize = 1024 * 1024;
 
 /// A line longer than this is written from where it lies.
 const LONG: usize = 64 * 1024;
+
+/// More than any record has before and behind its message: columns of bounded length, a feed's name of 64 bytes at most.
+const AROUND: u64 = 256;
 
 /// Puts records on their targets.
 #[derive(Debug)]
@@ -31,14 +35,26 @@ pub struct Writer {
     /// The targets whose lines count.
     counted: Vec<usize>,
     sync_each_write: bool,
+    /// The latest time that is known here: of a record, or of an order.
+    now: SystemTime,
     pulse: Arc<Pulse>,
+    keeper: Option<Keeper>,
 }
 
 #[derive(Debug)]
 struct Outlet {
     target: Target,
     together: Vec<u8>,
-    dirty: bool,
+    voice: Option<Voice>,
+}
+
+/// Whose word it is where a file is told of, and the number of the target that it goes to, if any.
+#[derive(Clone, Debug)]
+pub struct Voice {
+    /// A feed that writes there, on no connection.
+    pub origin: Arc<Origin>,
+    /// Where its events go.
+    pub events: Option<usize>,
 }
 
 /// How the writer came to a good end.
@@ -50,55 +66,11 @@ pub enum Finished {
     Lines,
 }
 
-/// Writing failed.
-#[derive(Debug)]
-pub struct WriteError {
-    /// Where to.
-    pub target: String,
-    /// The system's reason.
-    pub error: io::Error,
-}
-
-/// Where the writer is, for those who watch it.
-#[derive(Debug, Default)]
-pub struct Pulse {
-    state: AtomicU8,
-    batches: AtomicU64,
-}
-
-const IDLE: u8 = 0;
-const WORKING: u8 = 1;
-const IN_SINK: u8 = 2;
-
-impl Pulse {
-    /// Batches written, a number that moves as long as there is work and the writer does it.
-    #[must_use]
-    pub fn batches(&self) -> u64 {
-        self.batches.load(Relaxed)
-    }
-
-    /// Waiting for records.
-    #[must_use]
-    pub fn is_idle(&self) -> bool {
-        self.state.load(Relaxed) == IDLE
-    }
-
-    /// Inside the system's write or sync: if for long, the reader of the output stalls, not we.
-    #[must_use]
-    pub fn is_in_sink(&self) -> bool {
-        self.state.load(Relaxed) == IN_SINK
-    }
-
-    fn is(&self, state: u8) {
-        self.state.store(state, Relaxed);
-    }
-}
-
 impl Writer {
     /// A writer onto `targets`, which records name by their index.
     #[must_use]
     pub fn new(targets: Vec<Target>, form: Form) -> Self {
-        let outlet = |target| Outlet { target, together: Vec::new(), dirty: false };
+        let outlet = |target| Outlet { target, together: Vec::new(), voice: None };
         Self {
             targets: targets.into_iter().map(outlet).collect(),
             pen: Pen::new(form),
@@ -106,7 +78,9 @@ impl Writer {
             lines_left: None,
             counted: Vec::new(),
             sync_each_write: false,
+            now: SystemTime::UNIX_EPOCH,
             pulse: Arc::default(),
+            keeper: None,
         }
     }
 
@@ -125,6 +99,22 @@ impl Writer {
         self
     }
 
+    /// Has what happens to files told in the name of feeds: for each target, in their order.
+    #[must_use]
+    pub fn voices(mut self, voices: impl IntoIterator<Item = Option<Voice>>) -> Self {
+        for (outlet, voice) in self.targets.iter_mut().zip(voices) {
+            outlet.voice = voice;
+        }
+        self
+    }
+
+    /// Has somebody look after what was sealed.
+    #[must_use]
+    pub fn kept_by(mut self, keeper: Option<Keeper>) -> Self {
+        self.keeper = keeper;
+        self
+    }
+
     /// For those who watch.
     #[must_use]
     pub fn pulse(&self) -> Arc<Pulse> {
@@ -135,7 +125,7 @@ impl Writer {
     /// ordered. What it does not write, since it failed or has written enough, the queue counts when it is abandoned.
     ///
     /// # Errors
-    /// When a target fails: nothing more can be written.
+    /// When a target fails for good, or nobody waits any longer for one to take anything: nothing more can be written.
     pub fn write(
         &mut self,
         (batch, orders): (VecDeque<Entry>, Orders),
@@ -152,33 +142,49 @@ impl Writer {
             }
         }
         self.flush(queue)?;
-        if orders.sync || self.sync_each_write {
-            self.sync()?;
-        }
-        if orders.reopen {
-            self.reopen()?;
-        }
-        self.pulse.batches.fetch_add(1, Relaxed);
+        self.obey(orders, queue)?;
+        self.pulse.turned();
         self.pulse.is(IDLE);
-        if self.lines_left == Some(0) { self.finish().map(|_| Some(Finished::Lines)) } else { Ok(None) }
+        if self.lines_left == Some(0) { self.finish(queue).map(|_| Some(Finished::Lines)) } else { Ok(None) }
     }
 
-    /// Syncs what is written.
+    /// Syncs what is written, and seals what is to be rotated.
     ///
     /// # Errors
-    /// When a target fails.
-    pub fn finish(&mut self) -> Result<Finished, WriteError> {
-        self.sync()?;
+    /// As [`Writer::write`].
+    pub fn finish(&mut self, queue: &Queue) -> Result<Finished, WriteError> {
+        self.sync(queue)?;
+        for index in 0..self.targets.len() {
+            if self.spool(index).is_some_and(|spool| spool.rotates()) {
+                self.seal(index, false, queue)?;
+            }
+        }
+        self.flush(queue)?;
+        for Outlet { target, .. } in &mut self.targets {
+            if let Some(Err(error)) = target.sink.spool().map(Spool::end) {
+                tracing::warn!(
+                    "{} ends without a word of it beside it, and the next start scans it: {error}",
+                    target.name
+                );
+            }
+        }
         Ok(Finished::Drained)
     }
 
     fn put(&mut self, index: usize, record: Record, queue: &Queue) -> Result<(), WriteError> {
+        self.now = record.recv;
+        let more = self.targets[index].together.len() as u64 + length(&record);
+        if self.spool(index).is_some_and(|spool| spool.is_due(record.recv, more)) {
+            self.seal(index, true, queue)?;
+        }
         if matches!(record.body, Body::Event(_)) {
             // An event tells what was written before it.
             self.flush(queue)?;
         }
-        let Outlet { target, together, dirty } = &mut self.targets[index];
-        *dirty = true;
+        let Outlet { target, together, .. } = &mut self.targets[index];
+        if let Some(spool) = target.sink.spool() {
+            spool.count(&record);
+        }
         match &record.body {
             Body::Event(event) => self.pen.event(&record, event, together),
             Body::Message(line) | Body::Recovered(line) if line.as_bytes().len() <= LONG => {
@@ -188,8 +194,8 @@ impl Writer {
             }
             Body::Message(line) | Body::Recovered(line) => {
                 self.pen.head(&record, together);
-                write_all(target, together, &self.pulse)?;
-                write_all_of(target, line.as_bytes(), &self.pulse)?;
+                write_all(target, together, &self.pulse, queue)?;
+                write_all_of(target, line.as_bytes(), &self.pulse, queue)?;
                 self.pen.tail(together);
             }
         }
@@ -201,7 +207,7 @@ impl Writer {
     /// Only what the system took counts as written.
     fn flush(&mut self, queue: &Queue) -> Result<(), WriteError> {
         for outlet in &mut self.targets {
-            write_all(&mut outlet.target, &mut outlet.together, &self.pulse)?;
+            write_all(&mut outlet.target, &mut outlet.together, &self.pulse, queue)?;
         }
         let is_message = |record: &&Record| matches!(record.body, Body::Message(_));
         let cost = self.composed.iter().map(Record::cost).sum();
@@ -212,65 +218,145 @@ impl Writer {
         Ok(())
     }
 
-    fn sync(&mut self) -> Result<(), WriteError> {
-        for outlet in self.targets.iter_mut().filter(|outlet| outlet.dirty) {
+    fn obey(&mut self, orders: Orders, queue: &Queue) -> Result<(), WriteError> {
+        let Orders { sync, reopen, rotate, now } = orders;
+        self.now = now.unwrap_or(self.now);
+        if sync || self.sync_each_write {
+            self.sync(queue)?;
+        }
+        for index in 0..self.targets.len() {
+            let Some(spool) = self.spool(index) else { continue };
+            if let Some((messages, bytes)) = spool.was_removed() {
+                self.tell_of_a_removal(index, messages, bytes);
+            } else if rotate || now.is_some_and(|now| spool.is_due(now, 0)) {
+                self.seal(index, true, queue)?;
+            }
+        }
+        if reopen {
+            self.reopen();
+        }
+        self.flush(queue)
+    }
+
+    /// Ends a segment: what is put together for it is written, its last line says what it holds, and it gets its name.
+    fn seal(&mut self, index: usize, goes_on: bool, queue: &Queue) -> Result<(), WriteError> {
+        self.flush(queue)?;
+        let now = self.now;
+        let Outlet { target, .. } = &mut self.targets[index];
+        if target.sink.spool().is_none_or(|spool| spool.is_empty()) {
+            return Ok(());
+        }
+        let sealed = persist(target, &self.pulse, queue, |target| match target.sink.spool() {
+            Some(spool) => spool.seal(now).map(Option::<&Seal>::cloned),
+            None => Ok(None),
+        })?;
+        let inline = self.targets[index].voice.as_ref().is_some_and(|voice| voice.events == Some(index));
+        let told = sealed.filter(|seal| inline && seal.state == State::Sealed);
+        if let Some(seal) = &told {
+            self.tell(index, sealed_event(seal));
+            self.flush(queue)?;
+        }
+        let closed = persist(&mut self.targets[index].target, &self.pulse, queue, |target| {
+            target.sink.spool().map_or(Ok(None), |spool| spool.close(goes_on))
+        })?;
+        let name = &self.targets[index].target.name;
+        let Some(seal) = closed else {
+            tracing::warn!("{name} was moved or removed while it grew: what was in it gets no seal");
+            return Ok(());
+        };
+        let (segment, messages, bytes) = (&seal.segment, seal.messages, seal.bytes);
+        match seal.state {
+            State::Uncertain => tracing::error!(
+                event = %"sealed",
+                "{name} could not be synced: {segment}, {messages} messages, may be less on the disk than it says; it is sealed as \
+                 uncertain, and records go on in a new file. Look after that disk"
+            ),
+            State::Sealed | State::Recovered => {
+                tracing::info!(event = %"sealed", "{segment}: {messages} messages, {bytes} bytes");
+            }
+        }
+        if told.is_none_or(|told| told.state != seal.state) {
+            self.tell(index, sealed_event(&seal));
+        }
+        if let Some(keeper) = &self.keeper {
+            keeper.look();
+        }
+        Ok(())
+    }
+
+    /// Puts an event about a file where such events go, to be written with what comes next.
+    fn tell(&mut self, index: usize, event: Event) {
+        let Some(Voice { origin, events: Some(events) }) = self.targets[index].voice.clone() else { return };
+        let n = origin.account.totals().received;
+        let record = Record { recv: self.now, origin, n, body: Body::Event(Box::new(event)) };
+        let Outlet { target, together, .. } = &mut self.targets[events];
+        if let Some(spool) = target.sink.spool() {
+            spool.count(&record);
+        }
+        if let Body::Event(event) = &record.body {
+            self.pen.event(&record, event, together);
+        }
+    }
+
+    fn tell_of_a_removal(&mut self, index: usize, messages: u64, bytes: u64) {
+        tracing::error!(
+            event = %"dropped",
+            "{} was removed while it grew, and {messages} messages in it are gone with it; records go on in a new file of that \
+             name. To move it away, mv it and send HUP",
+            self.targets[index].target.name
+        );
+        let (from, until) = (self.now, self.now);
+        self.tell(index, Event::Dropped { count: messages, bytes, why: Loss::Removed, from, until });
+    }
+
+    /// What can not be synced is sealed as it is, and said to be uncertain.
+    fn sync(&mut self, queue: &Queue) -> Result<(), WriteError> {
+        for index in 0..self.targets.len() {
             self.pulse.is(IN_SINK);
-            outlet.target.sink.sync().map_err(|error| WriteError::new(&outlet.target, error))?;
+            let synced = self.spool(index).map(Spool::sync);
             self.pulse.is(WORKING);
-            outlet.dirty = false;
+            if let Some(Err(error)) = synced {
+                tracing::error!("{}: the disk did not take what was written: {error}", self.targets[index].target.name);
+                self.seal(index, true, queue)?;
+            }
         }
         Ok(())
     }
 
     /// A file that can not be opened anew is written on where it is: nothing is lost, and the log says so.
-    fn reopen(&mut self) -> Result<(), WriteError> {
-        self.sync()?;
-        for outlet in &mut self.targets {
-            if let Err(error) = outlet.target.sink.reopen() {
-                tracing::error!("{error}; records go on into the file that is open");
+    fn reopen(&mut self) {
+        for Outlet { target, .. } in &mut self.targets {
+            if let Some(Err(error)) = target.sink.spool().map(Spool::reopen) {
+                tracing::error!(
+                    "{} can not be opened anew: {error}; records go on into the file that is open",
+                    target.name
+                );
             }
         }
-        Ok(())
+    }
+
+    fn spool(&mut self, index: usize) -> Option<&mut Spool> {
+        self.targets[index].target.sink.spool()
     }
 }
 
-impl WriteError {
-    fn new(target: &Target, error: io::Error) -> Self {
-        Self { target: target.name.clone(), error }
-    }
-
-    /// Whether the reader of a pipe went away.
-    #[must_use]
-    pub fn is_reader_gone(&self) -> bool {
-        self.error.kind() == io::ErrorKind::BrokenPipe
-    }
-}
-
-fn write_all(target: &mut Target, bytes: &mut Vec<u8>, pulse: &Pulse) -> Result<(), WriteError> {
-    write_all_of(target, bytes, pulse)?;
-    bytes.clear();
-    Ok(())
-}
-
-/// After a short write the rest follows at once: a line is not left torn while the disk still takes bytes.
-fn write_all_of(target: &mut Target, bytes: &[u8], pulse: &Pulse) -> Result<(), WriteError> {
-    if bytes.is_empty() {
-        return Ok(());
-    }
-    pulse.is(IN_SINK);
-    let result = target.sink.write_all(bytes);
-    pulse.is(WORKING);
-    result.map_err(|error| WriteError::new(target, error))
-}
-
-impl fmt::Display for WriteError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "can not write to {}: {}", self.target, self.error)?;
-        match self.error.kind() {
-            io::ErrorKind::StorageFull => f.write_str("; make room and start again; the last line may be torn"),
-            _ => Ok(()),
+/// No less than a record's line will have, in bytes.
+fn length(record: &Record) -> u64 {
+    AROUND
+        + match &record.body {
+            Body::Message(line) | Body::Recovered(line) => line.as_bytes().len() as u64,
+            Body::Event(_) => record.cost(),
         }
-    }
 }
 
-impl std::error::Error for WriteError {}
+fn sealed_event(seal: &Seal) -> Event {
+    Event::Sealed {
+        segment: seal.segment.clone(),
+        state: seal.state.name(),
+        messages: seal.messages,
+        bytes: seal.bytes,
+        first: seal.first,
+        last: seal.last,
+        sha256: seal.sha256.clone(),
+    }
+}

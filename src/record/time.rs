@@ -23,7 +23,6 @@ pub(super) fn calendar(second: u64) -> String {
 ///
 /// # Errors
 /// As the serializer says.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's own form")]
 pub fn serialize<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&rfc3339(*time))
 }
@@ -51,7 +50,6 @@ pub mod optional {
     ///
     /// # Errors
     /// As the serializer says.
-    #[expect(clippy::ref_option, reason = "serde's own form")]
     pub fn serialize<S: Serializer>(time: &Option<SystemTime>, serializer: S) -> Result<S::Ok, S::Error> {
         time.map(super::rfc3339).serialize(serializer)
     }

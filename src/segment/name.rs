@@ -114,7 +114,7 @@ impl Packing {
 #[must_use]
 pub fn aside(file: &Path, what: &str) -> PathBuf {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
-    file.parent().unwrap_or(Path::new("")).join(ASIDE).join(format!("{name}.{what}"))
+    file.parent().unwrap_or_else(|| Path::new("")).join(ASIDE).join(format!("{name}.{what}"))
 }
 
 #[cfg(test)]

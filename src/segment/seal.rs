@@ -32,7 +32,7 @@ pub struct Seal {
     /// The connections that messages in it came over, in the order of their first here. What of them follows in another
     /// segment goes on counting where it ends in this one.
     pub connections: Vec<Connection>,
-    /// How many more there were than are listed.
+    /// Messages of connections that are not listed, since there were too many.
     pub unlisted: u64,
     /// When it was sealed.
     #[serde(with = "time")]
@@ -72,7 +72,7 @@ impl Seal {
     /// The form that is written here, and the only one that is read.
     pub const V: u32 = 1;
 
-    /// More connections than this are counted and not listed: at 100 bytes each they are 400 KiB in memory.
+    /// More connections than this are not listed: at 100 bytes each they are 400 KiB in memory.
     pub const MOST_CONNECTIONS: usize = 4096;
 }
 

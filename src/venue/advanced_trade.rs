@@ -191,9 +191,10 @@ struct Subscriptions {
 
 fn read(message: &[u8]) -> Arrival<'_> {
     let head = head(message);
-    let Ok(envelope) = serde_json::from_slice::<Envelope>(head.as_deref().unwrap_or(message)) else {
-        return Arrival::unreadable();
-    };
+    let short = head.as_deref().and_then(|head| serde_json::from_slice::<Envelope>(head).ok());
+    // What it lacks may stand behind the events: the order of keys is no promise.
+    let whole = short.filter(|short| short.channel.is_some() && short.sequence_num.is_some());
+    let Some(envelope) = whole.or_else(|| serde_json::from_slice(message).ok()) else { return Arrival::unreadable() };
     let kind = match envelope.channel.as_deref() {
         Some("subscriptions") => Kind::Ack(accepted(message)),
         Some("heartbeats") => Kind::Heartbeat,
@@ -329,6 +330,8 @@ mod tests {
         assert_eq!(read(refusal), numbered(Kind::Refusal("authentication failure".into()), None));
         let reordered = br#"{"events":[{"channel":"x"}],"sequence_num":3,"channel":"heartbeats"}"#;
         assert_eq!(read(reordered), numbered(Kind::Heartbeat, Some(3)));
+        let behind = br#"{"channel":"heartbeats","events":[{"sequence_num":9}],"sequence_num":3}"#;
+        assert_eq!(read(behind), numbered(Kind::Heartbeat, Some(3)));
         for odd in [&b"not json"[..], b"", b"[1]", b"{}", b"{\"channel\":null}", b",\"events\":["] {
             assert_eq!(read(odd).kind, Kind::Data(None), "{odd:?}");
         }

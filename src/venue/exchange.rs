@@ -335,6 +335,7 @@ fn order_of(message: &[u8]) -> Option<Counted<'_>> {
     let head = &message[1..message.len().min(LOOK)];
     let mut fields = head.split(|byte| *byte == b',').skip(1).map(|field| std::str::from_utf8(field).ok());
     let (product, sequence) = (fields.next()??.trim_matches('"'), fields.next()??.trim_matches('"'));
+    (!product.is_empty()).then_some(())?;
     Some(Counted { sequence: Some(sequence.parse().ok()?), ..Counted::of(product) })
 }
 

@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashMap,
-    io::{self, Write},
+    io,
     pin::Pin,
     sync::{Arc, Mutex},
     task::{Context as Poller, Poll, ready},
@@ -285,16 +285,12 @@ fn hear(seen: &mut Seen, observed: &Observed) {
 
 async fn write(queue: Arc<Queue>, written: Shared<Vec<u8>>, mut reader: Box<dyn FnMut() -> Duration + Send>) {
     struct Paper(Shared<Vec<u8>>);
-    impl Write for Paper {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().expect("whole").write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
+    impl Sink for Paper {
+        fn append(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("whole").extend_from_slice(bytes);
+            Ok(bytes.len())
         }
     }
-    impl Sink for Paper {}
     let target = Target { name: "paper".into(), sink: Box::new(Paper(written)) };
     let mut writer = Writer::new(vec![target], Form::Envelope);
     while let Some(batch) = queue.take().await {

@@ -122,6 +122,7 @@ fn claims_a_number_only_where_the_venue_does_not_skip() {
     assert_eq!(numbers(beat), Some(("BTC-USD", Some(90), Some(20))));
     let order = r#"["open","BTC-USD","37259","o","buy","1.0","2.0","2022-05-25T17:06:18Z"]"#;
     assert_eq!(numbers(order), Some(("BTC-USD", Some(37_259), None)));
+    assert!(read(br#"["open","","37259"]"#).counted.is_empty(), "of no product");
 }
 
 #[test]
