@@ -108,6 +108,7 @@ impl Feed {
     }
 
     /// Whether the numbers of a product's messages on this channel promise that each is there.
+    #[must_use]
     pub fn counts(&self, told: &Told<'_>) -> Option<Count> {
         if told.kind != Kind::Data {
             return None;
