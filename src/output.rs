@@ -17,7 +17,7 @@ mod writer;
 
 pub use backlog::Entry;
 pub use forecast::{End, Forecast, shrinks_to_one};
-pub use keeper::{Charge, Keeper, Stock};
+pub use keeper::{Charge, Ending, Keeper, Stock};
 pub use outage::WriteError;
 pub use pulse::Pulse;
 pub use queue::{Closed, Orders, Queue};
@@ -52,6 +52,8 @@ pub fn spawn(
             }
         };
         queue.abandon();
+        // And with it its hold on the keeper, which ends when nobody has one.
+        drop(writer);
         let _ = done.send(result);
     })?;
     Ok(ended)

@@ -45,6 +45,9 @@ use crate::{
 /// A writer that has work and is not inside a write has this long to finish a batch: a batch is some milliseconds.
 const WRITER_HUNG_AFTER: Duration = Duration::from_secs(10);
 
+/// What the keeper has in hand at the end is a rename and the sync of a folder.
+const KEEPER_ENDS_WITHIN: Duration = Duration::from_secs(5);
+
 /// How often the clockwork turns without a watchdog: status, syncs, the count of refusals.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -88,7 +91,7 @@ pub async fn run(config: Config, limits: Limits, surroundings: Surroundings) -> 
     let queue = Arc::new(Queue::new(config.output.queue, config.output.when_slow));
     let charge = Charge { tapes: routes.tapes.clone(), compress: config.output.compress, keep: config.output.keep };
     let keeper = (!charge.tapes.is_empty()).then(|| Keeper::start(charge, surroundings.clock.clone())).transpose();
-    let keeper = keeper.map_err(|error| Failure::new(Status::Bug, error))?;
+    let (keeper, keeper_ends) = keeper.map_err(|error| Failure::new(Status::Bug, error))?.unzip();
     let voices = voices(&config.feeds, &routes, &surroundings.run);
     let writer = Writer::new(routes.targets, config.output.record)
         .lines(limits.lines, routes.feeds.iter().map(|(messages, _)| *messages))
@@ -101,6 +104,9 @@ pub async fn run(config: Config, limits: Limits, surroundings: Surroundings) -> 
     let sheet = surroundings.sheet.clone();
     let service = Service::start(config, &routes.feeds, queue, pulse, keeper, surroundings);
     let ended = service.supervise(limits, written).await;
+    if let (Ok(()), Some(keeper)) = (&ended, keeper_ends) {
+        keeper.wait(KEEPER_ENDS_WITHIN);
+    }
     // After a bad end it says what there was until then.
     if let (Ok(()), Some(sheet)) = (&ended, sheet) {
         sheet.remove();
@@ -304,10 +310,8 @@ impl Service {
             self.manager.still_starting();
         }
         let trouble = self.pulse.why_not().map_or_else(String::new, |why| format!("{why}; "));
-        if let (false, Some(keeper)) = (trouble.is_empty(), &self.keeper) {
-            // It may have room to make.
-            keeper.look();
-        }
+        // It may have room to make.
+        self.keeper.iter().filter(|_| !trouble.is_empty()).for_each(Keeper::look);
         self.manager.status(&format!("{trouble}{}; {}", self.board.line(now), self.run.account.totals()));
         self.post.tell(&self.board, now);
         let lost = self.run.account.dropped(Loss::Slow);

@@ -8,8 +8,10 @@ had been written before it."""
 import array
 import fcntl
 import os
+import pathlib
 import random
 import re
+import signal
 import time
 
 from recording import Check
@@ -98,8 +100,16 @@ def copy(bench, chance, sync, turns):
     there.mkdir()
     for turn in range(turns):
         time.sleep(chance.uniform(0.1, 2))
-        synced = log.read_text()
-        bench.command("cp", "--sparse=always", path, snapshot)
+        # The copy takes longer than a moment, and the power goes in one. So the process stands still; what it has written and not
+        # synced stays in memory meanwhile, and where some of that goes to the disk all the same, another copy is made.
+        daemon.signal(signal.SIGSTOP)
+        device = pathlib.Path(bench.command("findmnt", "-no", "SOURCE", place).strip()).name
+        while True:
+            synced, writes = log.read_text(), written_to(device)
+            bench.command("cp", "--sparse=always", path, snapshot)
+            if written_to(device) == writes:
+                break
+        daemon.signal(signal.SIGCONT)
         bench.command("mount", "-o", "loop", snapshot, there)
         try:
             promised.hold(there / "data", synced, f"{name} {turn}")
@@ -109,6 +119,12 @@ def copy(bench, chance, sync, turns):
             bench.command("umount", there)
     daemon.stop()
     bench.say(f"{name}: {turns} cuts: {promised.figures()}")
+
+
+def written_to(device):
+    """Writes that a device has finished, and those that it has in hand."""
+    about = pathlib.Path(f"/sys/block/{device}/stat").read_text().split()
+    return about[4], about[8]
 
 
 def end(bench, url, folder, name, promised):

@@ -54,6 +54,10 @@ pub struct Keeper {
     stock: Arc<Mutex<Option<Stock>>>,
 }
 
+/// Hears of the keeper's end.
+#[derive(Debug)]
+pub struct Ending(Receiver<()>);
+
 /// What was there when the keeper looked last: it looks each minute at least. (To look means to wait for the disk, and who asks for
 /// this can not wait.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,18 +85,20 @@ impl Keeper {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(charge: Charge, clock: Clock) -> io::Result<Self> {
+    pub fn start(charge: Charge, clock: Clock) -> io::Result<(Self, Ending)> {
         // One call that waits is as good as many.
         let (call, calls) = sync_channel(1);
         let mut rounds = Rounds::new(charge, clock, Hands::new(), calls);
         let stock = rounds.stock.clone();
+        let (end, ending) = sync_channel(0);
         rounds.clear_parts();
         thread::Builder::new().name("keeper".into()).spawn(move || {
             // A system that does not let it stand back lets it work all the same.
             let _ = rustix::process::nice(NICE);
             rounds.go();
+            drop(end);
         })?;
-        Ok(Self { call, stock })
+        Ok((Self { call, stock }, Ending(ending)))
     }
 
     /// Has it look at once: something was sealed, or the disk is full.
@@ -113,6 +119,14 @@ impl Stock {
         let spaces = tapes.iter().filter_map(|tape| Space::at(tape).ok());
         let racks = tapes.iter().filter_map(|tape| Rack::of(tape).ok());
         Some(Self { space: spaces.min_by_key(|space| space.free)?, bytes: racks.map(|rack| rack.bytes()).sum() })
+    }
+}
+
+impl Ending {
+    /// Waits until it has put down what it had in hand, but no longer than this. (Killed between two steps it would leave a segment
+    /// plain and compressed, each line twice, until the next start.)
+    pub fn wait(&self, most: Duration) {
+        let _ = self.0.recv_timeout(most);
     }
 }
 
