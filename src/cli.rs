@@ -1,11 +1,13 @@
 //! The command line. What it means is decided elsewhere: `config` makes one configuration of options and file, and `main`
 //! the exit code of a usage error.
 
+mod audit;
 mod credential;
 mod doctor;
 mod sign;
 mod status;
 
+pub use audit::Audit;
 pub use credential::{Add, Credential};
 pub use doctor::Doctor;
 pub use sign::{Rest, Sign, Signing, Which, Ws};
@@ -57,6 +59,9 @@ pub enum Command {
     /// Say how each feed of the running daemon is: all well is 0, less is 1, nothing is 2
     #[command(after_help = status::EXAMPLES)]
     Status(Status),
+    /// Prove a recording whole, or show where it is not: whole is 0, not whole is 1
+    #[command(after_help = audit::EXAMPLES)]
+    Audit(Audit),
     /// Say why a venue refuses the credentials, or why it would
     #[command(after_help = doctor::EXAMPLES)]
     Doctor(Doctor),
@@ -220,6 +225,7 @@ impl Cli {
             Command::Demo(_)
             | Command::Init
             | Command::Status(_)
+            | Command::Audit(_)
             | Command::Doctor(_)
             | Command::Sign(_)
             | Command::Credential(_)
@@ -242,7 +248,8 @@ Examples:
   tickerd init > config.toml                                     start a configuration
   tickerd check                                                  see what it would do
   tickerd run > tape.ndjson                                      do it
-  tickerd status                                                 see how it is";
+  tickerd status                                                 see how it is
+  tickerd audit tape.ndjson                                      prove that it is whole";
 
 const RUN_EXAMPLES: &str = "\
 Examples:
@@ -301,6 +308,7 @@ mod tests {
             CHECK_EXAMPLES,
             SIMULATOR_EXAMPLES,
             status::EXAMPLES,
+            audit::EXAMPLES,
         ];
         let all = [&ours[..], &sign::ALL_EXAMPLES, &credential::ALL_EXAMPLES].concat();
         for line in all.iter().flat_map(|examples| examples.lines()).filter(|line| line.contains("tickerd ")) {

@@ -1,5 +1,6 @@
 //! One file a command: what it reads, what it starts, what it prints.
 
+pub mod audit;
 pub mod check;
 pub mod credential;
 pub mod demo;
@@ -33,6 +34,7 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Simulator(simulator) => simulator::run(cli, simulator),
         Command::Init => said(init::run(&mut io::stdout().lock())),
         Command::Status(options) => status::run(options, &surroundings()?, &mut io::stdout().lock()),
+        Command::Audit(options) => audit::run(options, &mut io::stdout().lock()),
         Command::Doctor(options) => doctor::run(cli, options, &surroundings()?, &mut io::stdout().lock()),
         Command::Sign(options) => sign::run(cli, options, &surroundings()?, &mut io::stdout().lock()),
         Command::Credential(options) => credential::run(options, &surroundings()?, &mut io::stdout().lock()),

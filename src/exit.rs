@@ -1,5 +1,5 @@
-//! How a command ends: the numbers of sysexits.h, which service managers and scripts know, and those of `status`, which
-//! monitors do.
+//! How a command ends: the numbers of sysexits.h, which service managers and scripts know, and those of `status` and
+//! `audit`, which monitors do.
 
 use std::{fmt, process::ExitCode};
 
@@ -16,9 +16,9 @@ pub struct Failure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Status {
-    /// `status`: something is not as it is to be, and something is recorded.
+    /// `status`: something is not as it is to be, and something is recorded. `audit`: a recording is not whole.
     Degraded = 1,
-    /// `status`: nothing is recorded.
+    /// `status`: nothing is recorded. `audit`: a file could not be read.
     Dead = 2,
     /// The command line is wrong.
     Usage = 64,
@@ -32,6 +32,13 @@ pub enum Status {
     Refused = 77,
     /// The configuration, an unusable credential included.
     Config = 78,
+}
+
+impl Status {
+    /// `audit`: a recording is not whole.
+    pub const NOT_WHOLE: Self = Self::Degraded;
+    /// `audit`: a file could not be read.
+    pub const UNREAD: Self = Self::Dead;
 }
 
 impl Failure {

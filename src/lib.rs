@@ -43,6 +43,9 @@ pub mod refill;
 pub mod feed;
 pub mod service;
 
+// ...what it recorded, a year later...
+pub mod audit;
+
 // ...the exchange to test it against, the command line, and the commands.
 pub mod simulator;
 pub mod cli;

@@ -15,7 +15,7 @@ mod spool;
 mod writer;
 
 pub use backlog::Entry;
-pub use keeper::{Charge, Keeper};
+pub use keeper::{Charge, Ending, Keeper, Stock};
 pub use outage::WriteError;
 pub use pulse::Pulse;
 pub use queue::{Closed, Orders, Queue};
@@ -50,6 +50,8 @@ pub fn spawn(
             }
         };
         queue.abandon();
+        // And with it its hold on the keeper, which ends when nobody has one.
+        drop(writer);
         let _ = done.send(result);
     })?;
     Ok(ended)

@@ -44,6 +44,9 @@ use crate::{
 /// A writer that has work and is not inside a write has this long to finish a batch: a batch is some milliseconds.
 const WRITER_HUNG_AFTER: Duration = Duration::from_secs(10);
 
+/// What the keeper has in hand at the end is a rename and the sync of a folder.
+const KEEPER_ENDS_WITHIN: Duration = Duration::from_secs(5);
+
 /// How often the clockwork turns without a watchdog: status, syncs, the count of refusals.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -87,7 +90,7 @@ pub async fn run(config: Config, limits: Limits, surroundings: Surroundings) -> 
     let queue = Arc::new(Queue::new(config.output.queue, config.output.when_slow));
     let charge = Charge { tapes: routes.tapes.clone(), compress: config.output.compress, keep: config.output.keep };
     let keeper = (!charge.tapes.is_empty()).then(|| Keeper::start(charge, surroundings.clock.clone())).transpose();
-    let keeper = keeper.map_err(|error| Failure::new(Status::Bug, error))?;
+    let (keeper, keeper_ends) = keeper.map_err(|error| Failure::new(Status::Bug, error))?.unzip();
     let voices = voices(&config.feeds, &routes, &surroundings.run);
     let writer = Writer::new(routes.targets, config.output.record)
         .lines(limits.lines, routes.feeds.iter().map(|(messages, _)| *messages))
@@ -100,6 +103,9 @@ pub async fn run(config: Config, limits: Limits, surroundings: Surroundings) -> 
     let sheet = surroundings.sheet.clone();
     let service = Service { keeper, ..Service::start(config, &routes.feeds, queue, pulse, surroundings) };
     let ended = service.supervise(limits, written).await;
+    if let (Ok(()), Some(keeper)) = (&ended, keeper_ends) {
+        keeper.wait(KEEPER_ENDS_WITHIN);
+    }
     // After a bad end it says what there was until then.
     if let (Ok(()), Some(sheet)) = (&ended, sheet) {
         sheet.remove();

@@ -16,10 +16,15 @@ mod rack;
 use std::{
     io,
     path::PathBuf,
-    sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel},
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel},
+    },
     thread,
     time::Duration,
 };
+
+use tokio::time::Instant;
 
 use self::{
     complaints::{Complaints, Trouble},
@@ -29,6 +34,7 @@ use self::{
     remains::Remains,
     room::Room,
 };
+use super::Space;
 use crate::{
     clock::Clock,
     config::Keep,
@@ -43,7 +49,24 @@ const NICE: i32 = 10;
 
 /// Asks the keeper to look. It ends when all of these are gone, or with the process.
 #[derive(Clone, Debug)]
-pub struct Keeper(SyncSender<()>);
+pub struct Keeper {
+    call: SyncSender<()>,
+    stock: Arc<Mutex<Option<Stock>>>,
+}
+
+/// Hears of the keeper's end.
+#[derive(Debug)]
+pub struct Ending(Receiver<()>);
+
+/// What was there when the keeper looked last: it looks each minute at least. (To look means to wait for the disk, and who asks for
+/// this can not wait.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stock {
+    /// The room on the disk of the tapes: where they are on several, on the one that has least.
+    pub space: Space,
+    /// Bytes of the tapes and their segments as they lie on the disk.
+    pub bytes: u64,
+}
 
 /// What it looks after.
 #[derive(Clone, Debug, Default)]
@@ -62,22 +85,39 @@ impl Keeper {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(charge: Charge, clock: Clock) -> io::Result<Self> {
+    pub fn start(charge: Charge, clock: Clock) -> io::Result<(Self, Ending)> {
         // One call that waits is as good as many.
         let (call, calls) = sync_channel(1);
         let mut rounds = Rounds::new(charge, clock, Hands::new(), calls);
+        let stock = rounds.stock.clone();
+        let (end, ending) = sync_channel(0);
         rounds.clear_parts();
         thread::Builder::new().name("keeper".into()).spawn(move || {
             // A system that does not let it stand back lets it work all the same.
             let _ = rustix::process::nice(NICE);
             rounds.go();
+            drop(end);
         })?;
-        Ok(Self(call))
+        Ok((Self { call, stock }, Ending(ending)))
     }
 
     /// Has it look at once: something was sealed, or the disk is full.
     pub fn look(&self) {
-        let _ = self.0.try_send(());
+        let _ = self.call.try_send(());
+    }
+
+    /// What it saw last; None before it has looked.
+    #[must_use]
+    pub fn stock(&self) -> Option<Stock> {
+        *self.stock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ending {
+    /// Waits until it has put down what it had in hand, but no longer than this. (Killed between two steps it would leave a segment
+    /// plain and compressed, each line twice, until the next start.)
+    pub fn wait(&self, most: Duration) {
+        let _ = self.0.recv_timeout(most);
     }
 }
 
@@ -89,20 +129,26 @@ struct Rounds {
     room: Room,
     complaints: Complaints,
     calls: Receiver<()>,
+    stock: Arc<Mutex<Option<Stock>>>,
     /// It was called while it was busy, and has done only what could not wait.
     called: bool,
+    /// What could not be done is not tried again before then, however often it is called meanwhile: each try may read a gibibyte.
+    again_at: Option<Instant>,
 }
 
 impl Rounds {
     fn new(charge: Charge, clock: Clock, hands: Hands, calls: Receiver<()>) -> Self {
         let room = Room::new(charge.keep);
-        Self { charge, clock, hands, room, complaints: Complaints::default(), calls, called: false }
+        let (complaints, stock) = (Complaints::default(), Arc::default());
+        Self { charge, clock, hands, room, complaints, calls, stock, called: false, again_at: None }
     }
 
     fn go(&mut self) {
         loop {
             self.called = false;
+            self.take_stock();
             self.look();
+            self.take_stock();
             let next = if self.called { Ok(()) } else { self.calls.recv_timeout(EVERY) };
             if next == Err(RecvTimeoutError::Disconnected) {
                 return;
@@ -112,6 +158,10 @@ impl Rounds {
 
     /// Does all that there is to be done.
     fn look(&mut self) {
+        if self.again_at.is_some_and(|at| Instant::now() < at) && !self.make_room() {
+            return;
+        }
+        self.again_at = None;
         for rack in self.racks() {
             self.recover(&rack);
         }
@@ -124,6 +174,14 @@ impl Rounds {
             }
         }
         self.complaints.end_of_look();
+    }
+
+    fn take_stock(&mut self) {
+        let racks = self.racks();
+        let spaces = racks.iter().filter_map(|rack| Space::at(&rack.folder).ok());
+        let bytes = racks.iter().map(Rack::bytes).sum();
+        let stock = spaces.min_by_key(|space| space.free).map(|space| Stock { space, bytes });
+        *self.stock.lock().unwrap_or_else(PoisonError::into_inner) = stock;
     }
 
     fn racks(&mut self) -> Vec<Rack> {
@@ -145,9 +203,10 @@ impl Rounds {
         }
     }
 
-    fn make_room(&mut self) {
+    /// Whether any was made.
+    fn make_room(&mut self) -> bool {
         let racks = self.racks();
-        self.room.make(&racks, self.clock.now(), &self.hands, &mut self.complaints);
+        self.room.make(&racks, self.clock.now(), &self.hands, &mut self.complaints)
     }
 
     fn recover(&mut self, rack: &Rack) {
@@ -162,6 +221,7 @@ impl Rounds {
                 Err(error) => {
                     let error = format!("{name}: {error}");
                     self.complaints.complain(&rack.path(), Trouble::Recover, error);
+                    self.again_at = Some(Instant::now() + EVERY);
                 }
             }
         }
@@ -199,6 +259,7 @@ impl Rounds {
                     let is_full = is_full(&error);
                     let error = format!("{}: {error}", segment.name);
                     self.complaints.complain(&rack.path(), Trouble::Compress, error);
+                    self.again_at = Some(Instant::now() + EVERY);
                     if is_full {
                         return;
                     }
@@ -209,7 +270,7 @@ impl Rounds {
 
     fn press(&mut self, rack: &Rack, name: &str, earlier: Option<Packing>) -> io::Result<Option<Pressed>> {
         let Some(seal) = rack.seal(name)? else { return Ok(None) };
-        let Self { charge, clock, hands, room, complaints, calls, called } = self;
+        let Self { charge, clock, hands, room, complaints, calls, called, .. } = self;
         let mut between = || match calls.try_recv() {
             Err(TryRecvError::Empty) => Ok(()),
             Err(TryRecvError::Disconnected) => Err(io::ErrorKind::Interrupted.into()),

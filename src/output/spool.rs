@@ -32,6 +32,19 @@ pub struct Spool {
     /// Open for as long as this lives; its text is our process until a clean end takes it out.
     lock: Box<dyn OpenFile>,
     stage: Stage,
+    /// Messages and bytes in files that grew and are out of reach, and nobody was told of yet.
+    gone: Option<(u64, u64)>,
+    /// The rest of a line whose beginning is in such a file is not written: it would be no line.
+    skips: bool,
+}
+
+/// A segment that was closed.
+#[derive(Debug)]
+pub struct Closed {
+    /// Its seal.
+    pub seal: Seal,
+    /// Why it is uncertain, if it is.
+    pub doubt: Option<String>,
 }
 
 /// Where the file is that grows.
@@ -55,17 +68,19 @@ struct Growing {
     reached: Reached,
     /// Its name survives a power cut.
     named: bool,
+    /// It ends within a line.
+    cut: bool,
 }
 
 /// How far on its way to the disk what was written is.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 enum Reached {
     /// There.
     Disk,
     /// In the system's memory, some of it.
     Memory,
-    /// A sync failed: it may or may not be there, and the system does not say which.
-    Nobody,
+    /// A sync failed, for this reason: it may or may not be there, and the system does not say which.
+    Nobody(String),
 }
 
 impl Spool {
@@ -136,14 +151,12 @@ impl Spool {
     ///
     /// # Errors
     /// As the system says.
-    pub fn close(&mut self, goes_on: bool) -> io::Result<Option<Seal>> {
+    pub fn close(&mut self, goes_on: bool) -> io::Result<Option<Closed>> {
         let mut closed = None;
         if let Stage::Closing(growing, seal) = &mut self.stage {
             // After a failed sync the system forgets what it could not write: another one would succeed, and prove nothing.
-            if growing.reached != Reached::Nobody && growing.file.sync().is_err() {
-                growing.reached = Reached::Nobody;
-            }
-            if growing.reached == Reached::Nobody {
+            growing.reach();
+            if growing.doubt().is_some() {
                 seal.state = State::Uncertain;
             }
             let (disk, folder) = (&*self.disk, folder(&self.path));
@@ -164,7 +177,7 @@ impl Spool {
             }
             if growing.file.is_at(&segment)? {
                 disk.sync_folder(folder)?;
-                closed = Some((**seal).clone());
+                closed = Some(Closed { seal: (**seal).clone(), doubt: growing.doubt() });
             }
             self.stage = Stage::Away;
         }
@@ -175,16 +188,15 @@ impl Spool {
         Ok(closed)
     }
 
-    /// Whether the file has been removed while it grew, and how many messages and bytes are gone with it. Another is begun
-    /// then.
+    /// Whether the file has been taken away while it grew, removed, or with its disk, and how many messages and bytes are gone
+    /// with it. Another is begun then.
     pub fn was_removed(&mut self) -> Option<(u64, u64)> {
-        let Stage::Growing(growing) = &self.stage else { return None };
-        if growing.file.has_a_name().unwrap_or(true) {
-            return None;
+        if let Stage::Growing(growing) = &self.stage
+            && !growing.file.has_a_name().unwrap_or(true)
+        {
+            self.give_up();
         }
-        let gone = growing.tally.messages_and_bytes();
-        self.stage = Stage::Away;
-        Some(gone)
+        self.gone.take()
     }
 
     /// Sees to it that what was written survives a power cut. After an error the segment is to be sealed: it is never synced
@@ -196,9 +208,8 @@ impl Spool {
         match &mut self.stage {
             Stage::Growing(growing) if growing.reached == Reached::Memory => {
                 growing.name(&*self.disk, &self.path)?;
-                growing.file.sync().inspect_err(|_| growing.reached = Reached::Nobody)?;
-                growing.reached = Reached::Disk;
-                Ok(())
+                growing.reach();
+                growing.doubt().map_or(Ok(()), |doubt| Err(io::Error::other(doubt)))
             }
             _ => Ok(()),
         }
@@ -214,6 +225,7 @@ impl Spool {
             return Ok(());
         }
         growing.file.sync()?;
+        start::set_apart(&*self.disk, &self.path, &self.tape, false)?;
         self.stage = Stage::Growing(Growing::open(&*self.disk, &self.path)?);
         Ok(())
     }
@@ -232,11 +244,24 @@ impl Spool {
             Stage::Closing(growing, _) => (growing, false),
             Stage::Away => return Ok(0),
         };
-        let taken = growing.file.append(bytes)?;
-        if taken == 0 && !bytes.is_empty() {
-            return Err(io::ErrorKind::WriteZero.into());
+        if self.skips {
+            let rest = memchr::memchr(b'\n', bytes).map(|end| end + 1);
+            self.skips = rest.is_none();
+            return Ok(rest.unwrap_or(bytes.len()));
         }
+        let taken = match growing.file.append(bytes) {
+            Ok(taken) => taken,
+            Err(error) => {
+                let is_full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+                if !is_full && counts && !growing.file.is_at(&self.path).unwrap_or(true) {
+                    // Another disk is mounted there, or none: the next try is a new file's.
+                    self.give_up();
+                }
+                return Err(error);
+            }
+        };
         growing.size += taken as u64;
+        growing.cut = bytes[..taken].last().map_or(growing.cut, |last| *last != b'\n');
         if growing.reached == Reached::Disk {
             growing.reached = Reached::Memory;
         }
@@ -256,12 +281,24 @@ impl Spool {
         self.lock.sync()
     }
 
+    /// Whatever has the file now, it is out of reach.
+    fn give_up(&mut self) {
+        if let Stage::Growing(growing) = std::mem::replace(&mut self.stage, Stage::Away) {
+            let (messages, bytes) = growing.tally.messages_and_bytes();
+            let before = self.gone.unwrap_or_default();
+            self.gone = Some((before.0 + messages, before.1 + bytes));
+            self.skips |= growing.cut;
+        }
+    }
+
     fn begin(&mut self) -> io::Result<()> {
         if !self.lock.is_at(&aside(&self.path, "lock"))? {
             // The folder was removed, and the lock with it.
             self.disk.make_folder(&folder(&self.path).join(ASIDE))?;
             self.lock = start::lock(&*self.disk, &self.path)?.0;
         }
+        // What is there is none that this run left in good order: a disk that was mounted again brings back what was cut.
+        start::set_apart(&*self.disk, &self.path, &self.tape, true)?;
         self.stage = Stage::Growing(Growing::open(&*self.disk, &self.path)?);
         Ok(())
     }
@@ -276,7 +313,21 @@ impl Growing {
         let file = disk.open(path)?;
         let size = file.length()?;
         let (tally, inherited) = (Tally::default(), size > 0);
-        Ok(Self { file, size, tally, inherited, until: None, reached: Reached::Disk, named: false })
+        Ok(Self { file, size, tally, inherited, until: None, reached: Reached::Disk, named: false, cut: false })
+    }
+
+    /// Has what was written reach the disk, or leaves it in doubt for good.
+    fn reach(&mut self) {
+        if self.doubt().is_none() {
+            self.reached = self.file.sync().map_or_else(|error| Reached::Nobody(error.to_string()), |()| Reached::Disk);
+        }
+    }
+
+    fn doubt(&self) -> Option<String> {
+        match &self.reached {
+            Reached::Nobody(why) => Some(why.clone()),
+            Reached::Disk | Reached::Memory => None,
+        }
     }
 
     /// A file without a name that lasts is lost with all that was synced of it.
@@ -293,7 +344,7 @@ impl Growing {
     }
 
     fn seal(&self, now: SystemTime) -> io::Result<Seal> {
-        let state = if self.reached == Reached::Nobody { State::Uncertain } else { State::Sealed };
+        let state = if self.doubt().is_some() { State::Uncertain } else { State::Sealed };
         if self.inherited {
             return Ok(scan(&mut Reading { file: &*self.file, at: 0, end: self.size })?.seal(state, now));
         }

@@ -7,6 +7,7 @@ use super::{
     Entry, Keeper, Orders, Pulse, Queue, Spool, Target, WriteError,
     outage::{persist, write_all, write_all_of},
     pulse::{IDLE, IN_SINK, WORKING},
+    spool::Closed,
 };
 use crate::{
     account::Loss,
@@ -260,7 +261,7 @@ impl Writer {
             target.sink.spool().map_or(Ok(None), |spool| spool.close(goes_on))
         })?;
         let name = &self.targets[index].target.name;
-        let Some(seal) = closed else {
+        let Some(Closed { seal, doubt }) = closed else {
             tracing::warn!("{name} was moved or removed while it grew: what was in it gets no seal");
             return Ok(());
         };
@@ -268,8 +269,9 @@ impl Writer {
         match seal.state {
             State::Uncertain => tracing::error!(
                 event = %"sealed",
-                "{name} could not be synced: {segment}, {messages} messages, may be less on the disk than it says; it is sealed as \
-                 uncertain, and records go on in a new file. Look after that disk"
+                "{name} could not be synced, {}: {segment}, {messages} messages, may be less on the disk than it says; it is sealed as \
+                 uncertain, and records go on in a new file. Look after that disk",
+                doubt.unwrap_or_default()
             ),
             State::Sealed | State::Recovered => {
                 tracing::info!(event = %"sealed", "{segment}: {messages} messages, {bytes} bytes");
@@ -301,8 +303,8 @@ impl Writer {
     fn tell_of_a_removal(&mut self, index: usize, messages: u64, bytes: u64) {
         tracing::error!(
             event = %"dropped",
-            "{} was removed while it grew, and {messages} messages in it are gone with it; records go on in a new file of that \
-             name. To move it away, mv it and send HUP",
+            "{} was removed while it grew, or its disk was, and {messages} messages in it went with it; records go on in a new \
+             file of that name. To move it away, mv it and send HUP",
             self.targets[index].target.name
         );
         let (from, until) = (self.now, self.now);
@@ -315,8 +317,7 @@ impl Writer {
             self.pulse.is(IN_SINK);
             let synced = self.spool(index).map(Spool::sync);
             self.pulse.is(WORKING);
-            if let Some(Err(error)) = synced {
-                tracing::error!("{}: the disk did not take what was written: {error}", self.targets[index].target.name);
+            if let Some(Err(_)) = synced {
                 self.seal(index, true, queue)?;
             }
         }

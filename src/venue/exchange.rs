@@ -298,7 +298,7 @@ fn book_of(message: &[u8]) -> Option<Counted<'_>> {
 
 /// The channel whose messages say that they are of this type. `ticker_batch` and `level2_batch` say what `ticker` and
 /// `level2` say, and `user` what `full` says.
-fn channel_by(kind: &str) -> Option<&'static Channel> {
+pub(crate) fn channel_by(kind: &str) -> Option<&'static Channel> {
     let name = match kind {
         "match" | "last_match" => "matches",
         "received" | "open" | "done" | "change" | "activate" => "full",

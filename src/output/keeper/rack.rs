@@ -90,6 +90,16 @@ impl Rack {
         aside(&self.folder.join(name), what)
     }
 
+    /// How much lies there of this tape, in bytes, what grows with it.
+    pub fn bytes(&self) -> u64 {
+        let segments = self
+            .segments
+            .values()
+            .flat_map(|segment| segment.packings.iter().map(|packing| self.place(&segment.name, *packing)));
+        let files = segments.chain([self.path()]).filter_map(|file| fs::symlink_metadata(file).ok());
+        files.map(|file| file.len()).sum()
+    }
+
     pub fn aside_folder(&self) -> PathBuf {
         self.folder.join(ASIDE)
     }

@@ -52,7 +52,8 @@ impl Room {
     }
 
     /// Removes what is not kept, over all tapes together: they share the limits, and the oldest goes first whichever it is of.
-    pub fn make(&mut self, racks: &[Rack], now: SystemTime, hands: &Hands, complaints: &mut Complaints) {
+    /// Whether anything was removed.
+    pub fn make(&mut self, racks: &[Rack], now: SystemTime, hands: &Hands, complaints: &mut Complaints) -> bool {
         for rack in racks {
             for name in &rack.removed {
                 if let Err(error) = finish_removal(rack, name, hands) {
@@ -61,16 +62,17 @@ impl Room {
             }
         }
         if self.keep == Keep::default() {
-            return;
+            return false;
         }
         let mut holdings: Vec<_> = racks.iter().flat_map(holdings).collect();
         holdings.sort_by_key(|holding| (holding.start, holding.name));
         let wanted = self.wanted(racks, complaints);
-        let mut removed_for_room = 0;
+        let (mut removed, mut removed_for_room) = (false, 0);
         for (holding, why) in condemned(holdings, self.keep, now, &wanted) {
             match holding.remove(hands) {
                 Ok(false) => {}
                 Ok(true) => {
+                    removed = true;
                     let size = ByteSize::b(holding.bytes).display().iec();
                     tracing::info!("{} is removed, {size}: {why}", holding.rack.folder.join(holding.name).display());
                     if let Why::Free(_) = why {
@@ -84,6 +86,7 @@ impl Room {
             }
         }
         self.settle(racks, &wanted, removed_for_room, complaints);
+        removed
     }
 
     /// How many bytes are wanted on which disk for as many to be free as should be.

@@ -55,7 +55,19 @@ impl Spool {
             sign(&*disk, path, &mut *lock)?;
         }
         let growing = Growing::open(&*disk, path)?;
-        Ok((Self { path: path.to_owned(), tape, rotate, disk, lock, stage: Stage::Growing(growing) }, left))
+        Ok((
+            Self {
+                path: path.to_owned(),
+                tape,
+                rotate,
+                disk,
+                lock,
+                stage: Stage::Growing(growing),
+                gone: None,
+                skips: false,
+            },
+            left,
+        ))
     }
 }
 
@@ -90,7 +102,7 @@ fn holder(lock: &dyn OpenFile) -> Option<u32> {
 /// Puts a tape out of the way that a dead predecessor left, or that ends in a torn line: it is `.unsealed` until it has been
 /// read, and then a segment. (To append after a torn line would glue two together; to cut it off in place has `tail -F` say
 /// the whole file again.)
-fn set_apart(disk: &dyn Disk, path: &Path, tape: &Tape, dead: bool) -> io::Result<Option<Left>> {
+pub(super) fn set_apart(disk: &dyn Disk, path: &Path, tape: &Tape, dead: bool) -> io::Result<Option<Left>> {
     if !disk.exists(path)? {
         return Ok(None);
     }

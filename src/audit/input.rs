@@ -1,0 +1,236 @@
+//! What there is to audit: files and folders become tapes, each with its segments in order and the file that grows behind them.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsStr,
+    fmt, fs, io,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use rustix::process::{Pid, test_kill_process};
+
+use crate::segment::{ASIDE, Packing, Seal, Tape, aside};
+
+/// One tape: files that belong together.
+#[derive(Debug)]
+pub struct Input {
+    /// The file that grows, whether it is there or not; of what is no tape, the file.
+    pub name: PathBuf,
+    /// Its files, in the order in which they were written.
+    pub parts: Vec<Part>,
+    /// Seals without a segment, in their order, and whether they are older than all that is there.
+    pub orphans: Vec<(String, bool)>,
+    /// Its events, where they are in a file of their own.
+    pub events: Option<PathBuf>,
+    /// A dead predecessor's tapes that wait for the next start.
+    pub unsealed: Vec<PathBuf>,
+}
+
+/// One file.
+#[derive(Debug)]
+pub struct Part {
+    /// Where it is; "-" is standard input.
+    pub path: PathBuf,
+    /// What it is of its tape.
+    pub role: Role,
+}
+
+/// What a file is of its tape.
+#[derive(Debug)]
+pub enum Role {
+    /// A sealed segment.
+    Segment {
+        /// Its name, without what says how it is compressed.
+        name: String,
+        /// What its seal says; None where it has none.
+        seal: Option<Result<Box<Seal>, String>>,
+    },
+    /// The file that grows, and whether a daemon is writing it.
+    Growing(bool),
+    /// Anything else.
+    Alone,
+}
+
+/// Why there is nothing to audit.
+#[derive(Debug)]
+pub enum InputError {
+    /// It can not be read.
+    Unreadable(PathBuf, io::Error),
+    /// There is no recording in a folder.
+    Nothing(PathBuf),
+}
+
+type Start = (SystemTime, u32);
+
+/// By folder and tape, the segments by their start, and all else.
+type Gathered = BTreeMap<PathBuf, (BTreeMap<Start, PathBuf>, Vec<PathBuf>, bool)>;
+
+/// Finds what these arguments mean: files, folders, or "-".
+///
+/// # Errors
+/// When one is not there, can not be read, or is a folder without a recording.
+pub fn gather(arguments: &[PathBuf]) -> Result<Vec<Input>, InputError> {
+    let mut gathered = Gathered::new();
+    for argument in arguments {
+        if argument == Path::new("-") {
+            gathered.entry(argument.clone()).or_default().1.push(argument.clone());
+            continue;
+        }
+        let unreadable = |error| InputError::Unreadable(argument.clone(), error);
+        if !fs::metadata(argument).map_err(unreadable)?.is_dir() {
+            put(&mut gathered, argument, false);
+            continue;
+        }
+        let before = gathered.len();
+        let mut paths = Vec::new();
+        for entry in fs::read_dir(argument).map_err(unreadable)? {
+            paths.push(entry.map_err(unreadable)?.path());
+        }
+        paths.sort();
+        for path in paths.iter().filter(|path| path.is_file() && is_recording(path)) {
+            put(&mut gathered, path, true);
+        }
+        if gathered.len() == before {
+            return Err(InputError::Nothing(argument.clone()));
+        }
+    }
+    Ok(gathered.into_iter().map(|(tape, (segments, others, whole))| input(tape, segments, others, whole)).collect())
+}
+
+/// Whether a file of a folder is data, by its name.
+fn is_recording(path: &Path) -> bool {
+    let Some(name) = path.file_name().and_then(OsStr::to_str) else { return false };
+    let (plain, _) = Packing::split(name);
+    !name.starts_with('.')
+        && (Path::new(plain).extension().is_some_and(|extension| extension == "ndjson") || tape_of(name).is_some())
+}
+
+/// The tape of which a file is a segment, and when that begins.
+fn tape_of(file: &str) -> Option<(Tape, Start)> {
+    let (plain, _) = Packing::split(file);
+    let (stem, extension) = match plain.rsplit_once('.') {
+        Some((stem, extension)) => (stem, format!(".{extension}")),
+        None => (plain, String::new()),
+    };
+    stem.match_indices('-').find_map(|(at, _)| {
+        let tape = Tape::of(Path::new(&format!("{}{extension}", &stem[..at])));
+        let (start, again, _) = tape.parse(file)?;
+        Some((tape, (start, again)))
+    })
+}
+
+fn put(gathered: &mut Gathered, path: &Path, whole: bool) {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let folder = path.parent().unwrap_or_else(|| Path::new(""));
+    match tape_of(&name) {
+        Some((tape, start)) => {
+            let known = gathered.entry(folder.join(tape.name())).or_default();
+            known.2 |= whole;
+            // While a segment is being compressed both are there; the plain one is whole until it is removed.
+            let segment = known.0.entry(start).or_insert_with(|| path.to_owned());
+            if Packing::split(&name).1 == Packing::None {
+                path.clone_into(segment);
+            }
+        }
+        None => {
+            let known = gathered.entry(folder.join(Packing::split(&name).0)).or_default();
+            known.2 |= whole;
+            if !known.1.iter().any(|other| other == path) {
+                known.1.push(path.to_owned());
+            }
+        }
+    }
+}
+
+fn input(name: PathBuf, segments: BTreeMap<Start, PathBuf>, others: Vec<PathBuf>, whole: bool) -> Input {
+    let oldest = segments.keys().next().copied();
+    let mut parts: Vec<_> = segments.into_values().map(segment).collect();
+    for path in others {
+        let is_growing = path == name && (aside(&name, "lock").exists() || !parts.is_empty());
+        let role = if is_growing { Role::Growing(is_running(&name)) } else { Role::Alone };
+        parts.push(Part { path, role });
+    }
+    let mut input = Input { events: events_of(&name), name, parts, orphans: Vec::new(), unsealed: Vec::new() };
+    if whole {
+        input.look_aside(oldest);
+    }
+    input
+}
+
+fn segment(path: PathBuf) -> Part {
+    let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = Packing::split(&file).0.to_owned();
+    let beside = aside(&path.with_file_name(&name), "seal");
+    let read = |text: String| serde_json::from_str::<Seal>(&text).map(Box::new).map_err(|error| error.to_string());
+    let seal = match fs::read_to_string(&beside) {
+        Ok(text) => Some(read(text).map_err(|error| format!("{} is no seal: {error}", beside.display()))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => Some(Err(format!("{} can not be read: {error}", beside.display()))),
+    };
+    Part { path, role: Role::Segment { name, seal } }
+}
+
+/// Raw records have their events beside them: tape.events.
+fn events_of(name: &Path) -> Option<PathBuf> {
+    let events = name.with_extension("events");
+    (events != name && events.is_file()).then_some(events)
+}
+
+/// Whether the daemon whose number the lock holds is there.
+fn is_running(name: &Path) -> bool {
+    let pid = fs::read_to_string(aside(name, "lock")).ok();
+    let pid = pid.and_then(|text| text.trim().parse().ok()).and_then(Pid::from_raw);
+    pid.is_some_and(|pid| !matches!(test_kill_process(pid), Err(rustix::io::Errno::SRCH)))
+}
+
+impl Input {
+    /// What lies in `.tickerd` of this tape and has no file of its own.
+    fn look_aside(&mut self, oldest: Option<Start>) {
+        let tape = Tape::of(&self.name);
+        let folder = self.name.parent().unwrap_or_else(|| Path::new("")).join(ASIDE);
+        let Ok(entries) = fs::read_dir(folder) else { return };
+        let mut orphans = BTreeMap::new();
+        for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let named = |suffix: &str| {
+                name.strip_suffix(suffix).and_then(|segment| Some((tape.parse(segment)?, segment.to_owned())))
+            };
+            if named(".unsealed").is_some() {
+                self.unsealed.push(path.clone());
+            }
+            let Some(((start, again, _), segment)) = named(".seal") else { continue };
+            let is_there =
+                self.parts.iter().any(|part| matches!(&part.role, Role::Segment { name, .. } if *name == segment));
+            if !is_there {
+                orphans.insert((start, again), (segment, oldest.is_none_or(|oldest| (start, again) < oldest)));
+            }
+        }
+        self.unsealed.sort();
+        self.orphans = orphans.into_values().collect();
+    }
+}
+
+impl Part {
+    /// As reports call it.
+    #[must_use]
+    pub fn label(&self) -> String {
+        let name = self.path.file_name().unwrap_or(self.path.as_os_str());
+        if name == "-" { "stdin".to_owned() } else { name.to_string_lossy().into_owned() }
+    }
+}
+
+impl fmt::Display for InputError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(path, error) => write!(f, "{} can not be read: {error}", path.display()),
+            Self::Nothing(path) => write!(
+                f,
+                "there is no recording in {}: name the file itself if it does not end in .ndjson (or .ndjson.gz, .ndjson.zst)",
+                path.display()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for InputError {}

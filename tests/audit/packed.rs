@@ -1,0 +1,48 @@
+//! Compressed files, by their first bytes: members and frames one after another, and what is cut off.
+
+use std::{fs, io::Write};
+
+use tickerd::{
+    audit::{Verdict, Weight},
+    record::Form,
+    segment::State,
+};
+
+use super::tape::{Tape, audit, kinds};
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).expect("memory");
+    encoder.finish().expect("memory")
+}
+
+fn zstd(bytes: &[u8]) -> Vec<u8> {
+    zstd::encode_all(bytes, 1).expect("memory")
+}
+
+#[test]
+fn a_sealed_segment_is_right_however_it_is_packed_and_torn_where_it_is_cut() {
+    for (pack, suffix) in [(gzip as fn(&[u8]) -> Vec<u8>, "gz"), (zstd, "zst")] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut tape = Tape::new(Form::Envelope);
+        tape.connection(1, 300);
+        let plain = tape.seal(folder.path(), State::Sealed);
+        let bytes = fs::read(&plain).expect("there");
+        let packed = bytes.chunks(10_000).map(pack).collect::<Vec<_>>().concat();
+        fs::remove_file(&plain).expect("ours");
+        let path = format!("{}.{suffix}", plain.display());
+        fs::write(&path, &packed).expect("ours");
+        let report = audit(folder.path());
+        assert_eq!((report.verdict, report.seals.right, report.bytes), (Verdict::Whole, 1, bytes.len() as u64));
+
+        for cut in [packed.len() - 1, packed.len() / 2, 30] {
+            fs::write(&path, &packed[..cut]).expect("ours");
+            let report = audit(folder.path());
+            let faults = kinds(&report, Weight::Fault);
+            // Where only the checksum at the end is cut off, all of the bytes are there.
+            let is_short = report.bytes < bytes.len() as u64;
+            assert!(faults.contains(&"packed".to_owned()), "{suffix} {cut}: {faults:?}");
+            assert_eq!(faults.contains(&"seal".to_owned()), is_short, "{suffix} {cut}: {faults:?}");
+        }
+    }
+}
