@@ -11,7 +11,7 @@ import subprocess
 from stand import TICKERD, Skip, need, need_root
 
 PACKAGES = ("systemd,systemd-sysv,dbus,linux-image-cloud-amd64,initramfs-tools,dmsetup,iproute2,e2fsprogs,python3,procps,strace,zstd,"
-            "util-linux")
+            "util-linux,ca-certificates")
 UNIT = """[Unit]
 After=multi-user.target
 [Service]
@@ -31,7 +31,7 @@ def run(bench):
     kept = pathlib.Path(os.environ.get("TORTURE_VM", bench.folder / "vm"))
     kept.mkdir(parents=True, exist_ok=True)
     root = kept / "R"
-    if not (root / "usr/bin/zstd").exists():
+    if not (root / "etc/ssl/certs/ca-certificates.crt").exists():
         shutil.rmtree(root, ignore_errors=True)
         bench.command("mmdebstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", root)
     inside = root / "opt/torture"

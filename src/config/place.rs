@@ -1,6 +1,9 @@
 //! Where something was typed, and what is wrong with it there.
 
-use std::{fmt, path::PathBuf};
+use std::{
+    fmt::{self, Write},
+    path::PathBuf,
+};
 
 use crate::verdict::{Certainty, Finding, Mistake};
 
@@ -56,11 +59,35 @@ impl fmt::Display for Place {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let f = &mut Visible(f);
         match &self.place {
             // An option has no key but itself.
             Place::Option(name) => write!(f, "{name}: {}", self.what),
             place if self.key.is_empty() => write!(f, "{place}: {}", self.what),
             place => write!(f, "{place}: {}: {}", self.key, self.what),
         }
+    }
+}
+
+/// Shows what would be an order to the terminal: what was typed is repeated, and it may be anything.
+struct Visible<'a, 'b>(&'a mut fmt::Formatter<'b>);
+
+impl Write for Visible<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.chars().try_for_each(|c| match c {
+            c if c.is_control() && c != '\n' => write!(self.0, "{}", c.escape_default()),
+            c => self.0.write_char(c),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_typed_does_nothing_to_the_terminal() {
+        let problem = Problem::new(Place::Variable("TICKERD_A__\u{1b}[2J".into()), "a.\r", "no\u{7}\nnor é");
+        assert_eq!(problem.to_string(), "TICKERD_A__\\u{1b}[2J: a.\\r: no\\u{7}\nnor é");
     }
 }
