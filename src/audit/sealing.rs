@@ -74,9 +74,11 @@ impl Read {
 
     /// The seal beside it, held against all of it but that line.
     pub fn check(&self, seal: &Seal, ledger: &Ledger, findings: &mut Findings) -> bool {
-        let (bytes, sha256, lines) = match &self.sealed {
-            Some((_, bytes, sha256)) if self.sealed_last => (*bytes, sha256.as_ref(), self.counts.lines - 1),
-            _ => (self.bytes, self.sha256.as_ref(), self.counts.lines),
+        // Of a run that was killed between that line and the segment's name the next start sealed all, that line with the rest.
+        let own = self.sealed.as_ref().filter(|_| self.sealed_last && seal.bytes != self.bytes);
+        let (bytes, sha256, lines) = match own {
+            Some((_, bytes, sha256)) => (*bytes, sha256.as_ref(), self.counts.lines - 1),
+            None => (self.bytes, self.sha256.as_ref(), self.counts.lines),
         };
         let mut wrong = Vec::new();
         if seal.bytes != bytes {
@@ -84,8 +86,7 @@ impl Read {
         } else if sha256.is_some_and(|sha256| *sha256 != seal.sha256) {
             wrong.push("another SHA-256".to_owned());
         }
-        if let Some((line, ..)) = &self.sealed
-            && self.sealed_last
+        if let Some((line, ..)) = own
             && (&line.segment, line.bytes, line.messages, &line.sha256)
                 != (&seal.segment, seal.bytes, seal.messages, &seal.sha256)
         {
