@@ -94,3 +94,24 @@ fn what_is_of_nobody_is_counted_and_a_file_of_nothing_else_is_the_wrong_file() {
     assert_eq!((report.verdict, report.lines.unknown), (Verdict::Whole, 1));
     assert_eq!(kinds(&audited(b"{\"level\":\"info\"}\n"), Weight::Fault), ["unknown"]);
 }
+
+/// Kills follow each other when a machine fails, and the run between two of them may bring no trade: what is missing of the trades
+/// then is either kill's, and told.
+#[test]
+fn what_trades_lack_over_two_kills_is_owned_up_to_by_them() {
+    let trades = |sequence: u64, id: u64| {
+        format!(
+            "{{\"channel\":\"market_trades\",\"timestamp\":\"2026-11-24T17:00:{id:02}Z\",\"sequence_num\":{sequence},\"events\":[{{\"type\":\"update\",\
+             \"trades\":[{{\"product_id\":\"BTC-USD\",\"trade_id\":\"{id}\",\"price\":\"1\",\"size\":\"1\",\"time\":\"2026-11-24T17:00:{id:02}Z\",\"side\":\"BUY\"}}]}}]}}\n"
+        )
+    };
+    let recovered = |second: u64| {
+        format!(
+            "{{\"tickerd\":\"recovered\",\"recv\":\"2026-11-24T17:00:{second:02}.000000000Z\",\"feed\":\"t\",\"conn\":\"3f2a0000/0\",\
+             \"n\":0,\"bytes\":0,\"file\":null,\"segment\":\"tape-20261124T170000Z.ndjson\"}}\n"
+        )
+    };
+    let text = [trades(0, 1), trades(1, 2), recovered(10), ticker(0, 11), recovered(20), trades(0, 30)].concat();
+    let report = audited(text.as_bytes());
+    assert_eq!(report.verdict, Verdict::OwnedUp, "{:?}", report.findings);
+}

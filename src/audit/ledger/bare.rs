@@ -48,7 +48,8 @@ impl Ledger {
                 }
             }
         }
-        let conn = (0, self.raw.connections);
+        // What a product's numbers lack over a kill is the kill's, which is told; also where two came before the next of them.
+        let conn = (u32::try_from(self.kills.len()).unwrap_or(u32::MAX), self.raw.connections);
         self.of_channel(feed, &told, line, (at, span), conn);
         Fate::Keep
     }
