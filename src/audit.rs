@@ -178,7 +178,17 @@ fn read(part: &Part, options: Options, ledger: &mut Ledger, mut repair: Option<&
         ledger.step(line.at);
         read.sealed_last = false;
         let fate = match unsound(&line, options) {
-            None => ledger.line(trimmed(line.bytes)),
+            None => {
+                if line.bytes.last() == Some(&b'\r') {
+                    ledger.tell(
+                        Weight::Note,
+                        Kind::Returns,
+                        1,
+                        "it ends as on Windows: its bytes were changed on the way here",
+                    );
+                }
+                ledger.line(trimmed(line.bytes))
+            }
             Some(_) if line.bytes.trim_ascii().is_empty() && line.end == End::Break => {
                 ledger.tell(Weight::Note, Kind::Empty, 1, "nothing stands in it");
                 Fate::Keep

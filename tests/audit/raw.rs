@@ -20,6 +20,8 @@ fn ticker(sequence: u64, second: u64) -> String {
 fn two_connections_in_one_file_are_said_to_be_beyond_telling() {
     let one: String = (0..9).map(|n| ticker(n, n)).collect();
     assert_eq!(audited(one.as_bytes()).verdict, Verdict::Whole);
+    let windows = audited(one.replace('\n', "\r\n").as_bytes());
+    assert_eq!((windows.verdict, kinds(&windows, Weight::Note)), (Verdict::Whole, vec!["returns".to_owned()]));
     let two: String = (0..9).map(|n| ticker(n, n) + &ticker(n, n)).collect();
     let report = audited(two.as_bytes());
     assert_eq!(kinds(&report, Weight::Fault), ["mixed"]);

@@ -62,9 +62,9 @@ impl Ledger {
             }
         }
         for (run, count) in killed {
-            let text = format!(
-                "run {run:08x} ended by a kill, and {count} connections with it: what was in flight is not known"
-            );
+            let connections = if count == 1 { "a connection".to_owned() } else { format!("{count} connections") };
+            let text =
+                format!("run {run:08x} ended by a kill, and {connections} with it: what was in flight is not known");
             self.findings.tell(Weight::Loss, Kind::Killed, None, 0, text);
         }
         for text in said {

@@ -94,7 +94,7 @@ pub(super) fn sum(kind: Kind, total: Total) -> String {
         Kind::Beyond => "more than is held in mind".to_owned(),
         Kind::Gap => plural(count, "message") + " that did not come",
         Kind::Dropped => plural(count, "message") + " dropped",
-        Kind::Killed => plural(count, "kill"),
+        Kind::Killed => plural(count.max(1), "kill"),
         Kind::Outage => format!("{} of {} in all", plural(times, "outage"), lasting(count * SECOND)),
         Kind::Back => plural(times, "step") + " back in the venue's count",
         Kind::Refilled => plural(count, "trade") + " recovered by REST",
