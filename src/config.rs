@@ -10,6 +10,7 @@ mod feed;
 mod flags;
 mod layers;
 mod load;
+mod mixture;
 mod nearest;
 mod output;
 mod place;

@@ -2,6 +2,7 @@
 
 mod backlog;
 mod disk;
+mod forecast;
 mod keeper;
 mod outage;
 mod pulse;
@@ -15,6 +16,7 @@ mod spool;
 mod writer;
 
 pub use backlog::Entry;
+pub use forecast::{End, Forecast, shrinks_to_one};
 pub use keeper::{Charge, Ending, Keeper, Stock};
 pub use outage::WriteError;
 pub use pulse::Pulse;

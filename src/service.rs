@@ -1,5 +1,6 @@
 //! The daemon: starts writer and feeds, hears signals, tells the service manager, and sees to a good end.
 
+mod gauge;
 mod post;
 mod signals;
 mod slow;
@@ -19,7 +20,7 @@ use tokio::{
     time::{sleep, sleep_until, timeout_at},
 };
 
-use self::{post::Post, signals::Signal, slow::Slow};
+use self::{gauge::Gauge, post::Post, signals::Signal, slow::Slow};
 use crate::{
     account::Loss,
     clock::Clock,
@@ -101,7 +102,7 @@ pub async fn run(config: Config, limits: Limits, surroundings: Surroundings) -> 
     let pulse = writer.pulse();
     let written = output::spawn(queue.clone(), writer).map_err(|error| Failure::new(Status::Bug, error))?;
     let sheet = surroundings.sheet.clone();
-    let service = Service { keeper, ..Service::start(config, &routes.feeds, queue, pulse, surroundings) };
+    let service = Service::start(config, &routes.feeds, queue, pulse, keeper, surroundings);
     let ended = service.supervise(limits, written).await;
     if let (Ok(()), Some(keeper)) = (&ended, keeper_ends) {
         keeper.wait(KEEPER_ENDS_WITHIN);
@@ -176,6 +177,7 @@ impl Service {
         routes: &[(usize, Option<usize>)],
         queue: Arc<Queue>,
         pulse: Arc<Pulse>,
+        keeper: Option<Keeper>,
         surroundings: Surroundings,
     ) -> Self {
         let Surroundings { dial, clock, random, run, sheet, signals, reread } = surroundings;
@@ -230,12 +232,13 @@ impl Service {
         for refilling in refillings {
             feeds.spawn(refilling.keep(stopping.clone()));
         }
+        let gauge = Gauge::new(config.output.clone(), pulse.clone(), keeper.clone());
         Self {
             config,
             queue,
             pulse,
-            keeper: None,
-            post: Post::new(sheet, run.clone(), clock.clone()),
+            keeper,
+            post: Post::new(sheet, run.clone(), clock.clone(), gauge),
             clock,
             run,
             board,
@@ -307,10 +310,8 @@ impl Service {
             self.manager.still_starting();
         }
         let trouble = self.pulse.why_not().map_or_else(String::new, |why| format!("{why}; "));
-        if let (false, Some(keeper)) = (trouble.is_empty(), &self.keeper) {
-            // It may have room to make.
-            keeper.look();
-        }
+        // It may have room to make.
+        self.keeper.iter().filter(|_| !trouble.is_empty()).for_each(Keeper::look);
         self.manager.status(&format!("{trouble}{}; {}", self.board.line(now), self.run.account.totals()));
         self.post.tell(&self.board, now);
         let lost = self.run.account.dropped(Loss::Slow);

@@ -6,7 +6,7 @@ mod report;
 mod sheet;
 
 pub use folder::{Folders, Found, Looked, Unfit};
-pub use report::{Condition, FeedReport, Health, Report};
+pub use report::{Condition, FeedReport, Health, OutputReport, Report};
 pub use sheet::Sheet;
 
 use std::{

@@ -249,10 +249,11 @@ mod tests {
             "NaN",
             "[,1]",
             "nul",
-            &deep(128),
         ] {
             assert!(!is_value(text.as_bytes()) && !serde_says(text.as_bytes()), "{text:?}");
         }
+        // What serde does not look at it steps over without counting; as a value it refuses it.
+        assert!(!is_value(deep(128).as_bytes()) && serde_json::from_str::<serde_json::Value>(&deep(128)).is_err());
     }
 
     fn value() -> impl Strategy<Value = serde_json::Value> {

@@ -32,7 +32,7 @@ Examples:
   tickerd audit /var/lib/tickerd                       all tapes in a folder
   tickerd audit tape.ndjson                            one file
   tickerd audit --html audit.html tape-2026*.ndjson.zst
-  zstdcat old/*.zst | tickerd audit -
+  tickerd audit - < tape.ndjson.zst                    a stream, compressed or not
   tickerd audit --silent-only --quick /var/lib/tickerd > /dev/null || page-someone
   tickerd audit --json tape.ndjson | jq '.tapes[].totals'
   tickerd audit --repair clean/ /var/lib/tickerd       what is good, without what is not

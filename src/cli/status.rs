@@ -30,5 +30,5 @@ Examples:
   tickerd status --json | jq '.daemons[].report.feeds[] | {name, health, why}'
 
 Exit: 0  all well
-      1  something is starting, missing, unsigned, down, stalled or dropped, or the clock is wrong
+      1  something is starting, missing, unsigned, down, stalled or dropped, the clock is wrong, or the disk full within a day
       2  nothing is recorded: every feed is down, or no daemon is there";

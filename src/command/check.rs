@@ -1,10 +1,13 @@
 //! `tickerd check`: what `run` would do, for people or for programs. Where credentials are from, never what they are.
 
+mod segments;
+
 use std::io::{self, Write};
 
 use bytesize::ByteSize;
 use serde_json::{Value, json};
 
+use self::segments::Segments;
 use crate::{
     config::{Config, Destination, Events, Feed, Form, IfRefused, Sync, WhenSlow},
     venue::{Product, Subscribe},
@@ -26,6 +29,9 @@ pub fn print(config: &Config, out: &mut impl Write) -> io::Result<()> {
     }
     line(out, "queue", &ByteSize::b(config.output.queue).display().iec().to_string())?;
     line(out, "when slow", when_slow(config.output.when_slow))?;
+    if let Some(segments) = Segments::of(config) {
+        segments.print(out)?;
+    }
     if let Some(path) = &config.ca_file {
         line(out, "extra roots", &path.display().to_string())?;
     }
@@ -70,7 +76,7 @@ pub fn print_json(config: &Config, out: &mut impl Write) -> io::Result<()> {
             })
         })
         .collect();
-    let whole = json!({
+    let mut whole = json!({
         "configuration": config.source,
         "output": {
             "path": match &config.output.path {
@@ -98,6 +104,13 @@ pub fn print_json(config: &Config, out: &mut impl Write) -> io::Result<()> {
         "ca_file": config.ca_file,
         "warnings": config.warnings,
     });
+    if let Some(segments) = Segments::of(config) {
+        let output = &mut whole["output"];
+        output["forecast"] = segments.json();
+        for (key, value) in segments::settings(&config.output) {
+            output[key] = value;
+        }
+    }
     writeln!(out, "{whole}")?;
     out.flush()
 }

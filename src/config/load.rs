@@ -17,6 +17,7 @@ use super::{
     draft::{self, Draft},
     feed,
     layers::Layers,
+    mixture,
     nearest::hint,
     output,
     place::{Place, Problem},
@@ -97,6 +98,7 @@ pub fn load(flags: &Flags, around: &Surroundings) -> Result<Config, ConfigError>
         _ => return Err(ConfigError::Wrong(review.problems)),
     };
     review.warnings.extend(crowded_out(&output, &feeds));
+    review.warnings.extend(mixture::warnings(&output, &feeds));
     Ok(Config {
         source,
         output,

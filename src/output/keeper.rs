@@ -113,6 +113,15 @@ impl Keeper {
     }
 }
 
+impl Stock {
+    /// What is there of these tapes now; None where the system does not say.
+    pub(super) fn of_tapes(tapes: &[PathBuf]) -> Option<Self> {
+        let spaces = tapes.iter().filter_map(|tape| Space::at(tape).ok());
+        let racks = tapes.iter().filter_map(|tape| Rack::of(tape).ok());
+        Some(Self { space: spaces.min_by_key(|space| space.free)?, bytes: racks.map(|rack| rack.bytes()).sum() })
+    }
+}
+
 impl Ending {
     /// Waits until it has put down what it had in hand, but no longer than this. (Killed between two steps it would leave a segment
     /// plain and compressed, each line twice, until the next start.)
@@ -176,12 +185,8 @@ impl Rounds {
         self.complaints.end_of_look();
     }
 
-    fn take_stock(&mut self) {
-        let racks = self.racks();
-        let spaces = racks.iter().filter_map(|rack| Space::at(&rack.folder).ok());
-        let bytes = racks.iter().map(Rack::bytes).sum();
-        let stock = spaces.min_by_key(|space| space.free).map(|space| Stock { space, bytes });
-        *self.stock.lock().unwrap_or_else(PoisonError::into_inner) = stock;
+    fn take_stock(&self) {
+        *self.stock.lock().unwrap_or_else(PoisonError::into_inner) = Stock::of_tapes(&self.charge.tapes);
     }
 
     fn racks(&mut self) -> Vec<Rack> {

@@ -30,6 +30,12 @@ impl Space {
             }
         }
     }
+
+    /// Whether so much can be free at all.
+    #[must_use]
+    pub fn has(self, bytes: u64) -> bool {
+        bytes < self.total
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::{
     time::{Instant, SystemTime},
 };
 
+use super::gauge::Gauge;
 use crate::{
     clock::Clock,
     feed::Run,
@@ -18,15 +19,16 @@ pub(super) struct Post {
     sheet: Option<Sheet>,
     run: Arc<Run>,
     clock: Clock,
+    gauge: Gauge,
     started: SystemTime,
     /// How many messages each feed had lost, and when that was seen to become more.
     drops: HashMap<String, (u64, Option<Instant>)>,
 }
 
 impl Post {
-    pub(super) fn new(sheet: Option<Sheet>, run: Arc<Run>, clock: Clock) -> Self {
+    pub(super) fn new(sheet: Option<Sheet>, run: Arc<Run>, clock: Clock, gauge: Gauge) -> Self {
         let started = clock.now();
-        Self { sheet, run, clock, started, drops: HashMap::new() }
+        Self { sheet, run, clock, gauge, started, drops: HashMap::new() }
     }
 
     /// Writes it where it is due.
@@ -57,6 +59,7 @@ impl Post {
             written: self.clock.now(),
             clock_offset_ms: clock.map(|offset| offset.ms),
             feeds,
+            output: self.gauge.read(now),
         }
     }
 }

@@ -30,6 +30,30 @@ pub struct Report {
     pub clock_offset_ms: Option<i64>,
     /// Its feeds.
     pub feeds: Vec<FeedReport>,
+    /// Its files; None where records do not go to files.
+    #[serde(default)]
+    pub output: Option<OutputReport>,
+}
+
+/// The files that records go to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputReport {
+    /// As the configuration has it.
+    pub path: String,
+    /// The judgement.
+    pub health: Health,
+    /// What is written a day, in bytes, at the pace of the last hour; None in the first minute.
+    pub bytes_a_day: Option<u64>,
+    /// About how much of that stays on the disk a day once it is compressed, in bytes.
+    pub stored_a_day: Option<u64>,
+    /// What is free on the disk, in bytes.
+    pub free: Option<u64>,
+    /// When the disk is full at this pace; None where it can not be told, or `keep` sees to it that it is not.
+    pub full_in_ms: Option<u64>,
+    /// The same in words, or that `keep` sees to it.
+    pub outlook: Option<String>,
+    /// Why it is not well, or what to do.
+    pub why: Option<String>,
 }
 
 /// One feed, the worst of its connections speaking for it.
@@ -322,9 +346,22 @@ mod tests {
             written: time,
             clock_offset_ms: Some(-90_000),
             feeds: board.report(now).0,
+            output: Some(OutputReport {
+                path: "/data/tape.ndjson".into(),
+                health: Health::Well,
+                bytes_a_day: Some(1),
+                stored_a_day: None,
+                free: Some(2),
+                full_in_ms: None,
+                outlook: None,
+                why: None,
+            }),
         };
         let text = serde_json::to_string(&report).expect("JSON");
         assert!(text.contains("\"written\":\"2026-11-24T17:31:02.123456789Z\""), "{text}");
         assert_eq!(serde_json::from_str::<Report>(&text).expect("the same"), report);
+        let mut older = serde_json::to_value(&report).expect("JSON");
+        older.as_object_mut().expect("an object").remove("output");
+        assert_eq!(serde_json::from_value::<Report>(older).expect("as version 0.1 had it").output, None);
     }
 }

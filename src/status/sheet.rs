@@ -122,6 +122,7 @@ mod tests {
             written: SystemTime::UNIX_EPOCH,
             clock_offset_ms: None,
             feeds: Vec::new(),
+            output: None,
         }
     }
 

@@ -460,6 +460,57 @@ fn an_output_is_checked_and_events_find_their_place() {
 }
 
 /// Of level2 a snapshot has five megabytes: with room for less than two, one would go while another is written.
+/// Afterwards nobody can tell what is missing of which.
+#[test]
+fn raw_records_that_would_be_mixed_in_one_file_are_warned_of() {
+    let products: Vec<_> = (0..31).map(|i| format!("\"P{i}-USD\"")).collect();
+    let spread = format!("[[feed]]\nname = \"books\"\nchannels = [\"level2\"]\nproducts = [{}]\n", products.join(", "));
+    let exchange = "[[feed]]\nname = \"ex\"\nvenue = \"exchange\"\nchannels = [\"ticker\"]\nproducts = [\"BTC-USD\"]\n";
+    let with = |output: &str, feeds: &[&str]| {
+        let text = format!("[output]\n{output}\n{}", feeds.concat());
+        Machine::with(&text).config().warnings.concat()
+    };
+    assert_says(
+        &with("path = \"t\"", &[FEED, exchange]),
+        &["do not say which feed", "{feed}", "record = \"envelope\""],
+    );
+    assert_says(&with("path = \"t\"", &[&spread]), &["do not say which connection", "\"books\" needs 2"]);
+    assert_says(&with("path = \"{feed}\"", &[FEED, &spread]), &["\"books\" needs 2"]);
+    for (output, feeds) in [
+        ("path = \"t\"", &[FEED][..]),
+        ("path = \"{feed}\"", &[FEED, exchange]),
+        ("path = \"t\"\nrecord = \"envelope\"", &[FEED, &spread]),
+        ("path = \"-\"", &[FEED, &spread]),
+    ] {
+        assert_eq!(with(output, feeds), "", "{output}");
+    }
+}
+
+#[test]
+fn check_says_what_becomes_of_segments_and_for_how_long_there_is_room() {
+    let printed = |output: &str| {
+        let config = Machine::with(&format!("[output]\n{output}\n{FEED}")).config();
+        let (mut text, mut json) = (Vec::new(), Vec::new());
+        check::print(&config, &mut text).expect("memory");
+        check::print_json(&config, &mut json).expect("memory");
+        let json: serde_json::Value = serde_json::from_slice(&json).expect("JSON");
+        (String::from_utf8(text).expect("UTF-8"), json["output"].clone())
+    };
+    let (text, json) = printed("path = \"t\"");
+    assert_says(&text, &["on USR1 alone", "all: nothing is ever removed", "over all feeds", " free; full in "]);
+    assert!(json["forecast"]["bytes_a_day"].is_u64() && json["forecast"]["full_in_ms"].is_u64(), "{json}");
+    let rules = "path = \"t\"\ncompress = \"zstd\"\nrotate = { every = \"1h\" }\nkeep = { size = \"1MiB\" }";
+    let (text, json) = printed(rules);
+    assert_says(&text, &["every 1h, by UTC", "zstd, about 10 to one", "1.0 MiB at most", " on the disk"]);
+    assert_says(&text, &["free; output.keep holds the recording to about"]);
+    assert_eq!(json["rotate"]["every_ms"], 3_600_000);
+    assert_eq!((&json["keep"]["size"], &json["forecast"]["full_in_ms"]), (&(1 << 20).into(), &serde_json::Value::Null));
+    let (text, _) = printed("path = \"t\"\nrotate = { every = \"1h\" }\nkeep = { free = \"16000000GiB\" }");
+    assert_says(&text, &["asks for more than that, and nothing is removed for it"]);
+    let (text, json) = printed("path = \"-\"");
+    assert!(!text.contains("free") && json["forecast"].is_null(), "{text}");
+}
+
 #[test]
 fn a_queue_too_small_to_drop_from_is_warned_of() {
     for (output, warnings) in

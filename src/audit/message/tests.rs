@@ -90,7 +90,7 @@ fn times_and_snapshots_are_known() {
 /// Python writes a space behind each colon and comma.
 #[test]
 fn spaces_between_tokens_change_nothing() {
-    for (_, message) in SAMPLES {
+    for (_, message) in SAMPLES.iter().filter(|(_, message)| message.starts_with('{')) {
         let spaced = message.replace("\":", "\": ").replace(",\"", ", \"");
         let (plain, spaced) = (read(message.as_bytes()), read(spaced.as_bytes()));
         let what =

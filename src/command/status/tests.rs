@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use super::*;
-use crate::status::{Condition, FeedReport, Found, Report, Unfit};
+use crate::status::{Condition, FeedReport, Found, OutputReport, Report, Unfit};
 
 const NOW: u64 = 1_795_541_462;
 
@@ -50,6 +50,7 @@ fn report(feeds: Vec<FeedReport>) -> Report {
         written: at(NOW),
         clock_offset_ms: None,
         feeds,
+        output: None,
     }
 }
 
@@ -78,6 +79,40 @@ fn one_line_a_feed_in_columns() {
     assert_eq!(told_after(0, true, vec![report(vec![feed("tickers")])]).1, 0);
     let (line, status) = told_after(0, true, vec![report(vec![down("tickers", "lost"), down("user", "lost")])]);
     assert_eq!((line.lines().count(), status), (2, 2), "every feed is down");
+}
+
+/// A disk that fills up costs every feed's messages, a day before they are lost.
+#[test]
+fn the_files_have_a_line_of_their_own_and_spoil_what_goes_there() {
+    let gigabytes = |count: u64| Some(count * 1_000_000_000);
+    let output = OutputReport {
+        path: "/data/tape.ndjson".into(),
+        health: Health::Well,
+        bytes_a_day: gigabytes(6),
+        stored_a_day: gigabytes(1),
+        free: gigabytes(90),
+        full_in_ms: Some(90 * 86_400_000),
+        outlook: Some("full in about 90 days".into()),
+        why: None,
+    };
+    let with = |output: OutputReport, feed| Report { output: Some(output), ..report(vec![feed]) };
+    let (lines, status) = told_after(0, true, vec![with(output.clone(), feed("tickers"))]);
+    let line =
+        "(output)  6.0 GB a day  /data/tape.ndjson; about 1.0 GB of that stays; 90.0 GB free; full in about 90 days";
+    assert_eq!((lines.lines().nth(1), status), (Some(line), 0));
+    let soon = OutputReport {
+        health: Health::Degraded,
+        full_in_ms: Some(5 * 3_600_000),
+        outlook: Some("full in about 5 hours".into()),
+        why: Some("make room, or set output.keep".into()),
+        ..output
+    };
+    let (lines, status) = told_after(0, true, vec![with(soon.clone(), feed("tickers"))]);
+    assert!(lines.contains("FULL SOON") && lines.contains("full in about 5 hours"), "{lines}");
+    assert_eq!(status, 1);
+    assert_eq!(told_after(0, true, vec![with(soon.clone(), down("tickers", "lost"))]).1, 2, "it is not better for it");
+    let (lines, status) = told_after(60, false, vec![with(soon, feed("tickers"))]);
+    assert_eq!((lines.lines().count(), status), (1, 2), "of a daemon that is gone nothing more is said");
 }
 
 /// A wrong clock stands with each feed, since all receive times are wrong by as much.

@@ -74,7 +74,9 @@ impl Daemon {
         let Some(report) = &self.report else { return vec![Health::Down] };
         let alive = self.life == Life::Alive;
         let feeds = report.feeds.iter().filter(|feed| is_asked_for(&feed.name));
-        feeds.map(|feed| if alive { feed.health } else { Health::Down }).collect()
+        // What is wrong with the files is wrong with each feed that goes there.
+        let output = report.output.as_ref().map_or(Health::Well, |output| output.health);
+        feeds.map(|feed| if alive { feed.health.max(output) } else { Health::Down }).collect()
     }
 }
 

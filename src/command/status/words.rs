@@ -7,8 +7,10 @@ use std::{
     time::Duration,
 };
 
+use bytesize::ByteSize;
+
 use super::verdict::{Daemon, Life};
-use crate::status::{Condition, FeedReport, Health, Report};
+use crate::status::{Condition, FeedReport, Health, OutputReport, Report};
 
 /// What the journal and the service manager know.
 const UNIT: &str = "`systemctl status tickerd`";
@@ -28,19 +30,40 @@ pub(super) fn lines(daemon: &Daemon, alone: bool, is_asked_for: impl Fn(&str) ->
         let detail = format!("{} is not believed: {}", daemon.path.display(), why_not(daemon).unwrap_or_default());
         return vec![line(&name, "UNKNOWN".to_owned(), &detail)];
     };
-    let feeds = report.feeds.iter().filter(|feed| is_asked_for(&feed.name));
-    feeds
-        .map(|feed| {
-            let (state, mut detail) = match why_not(daemon) {
-                None => (state(feed, daemon.age), detail(report, feed, daemon.age)),
-                Some(why) => (format!("DEAD {}", short(daemon.age)), why),
-            };
-            if !alone {
-                let _ = write!(detail, " (process {})", report.pid);
-            }
-            line(&feed.name, state, &detail)
-        })
-        .collect()
+    let feeds: Vec<_> = report.feeds.iter().filter(|feed| is_asked_for(&feed.name)).collect();
+    let lines = feeds.iter().map(|feed| {
+        let (state, mut detail) = match why_not(daemon) {
+            None => (state(feed, daemon.age), detail(report, feed, daemon.age)),
+            Some(why) => (format!("DEAD {}", short(daemon.age)), why),
+        };
+        if !alone {
+            let _ = write!(detail, " (process {})", report.pid);
+        }
+        line(&feed.name, state, &detail)
+    });
+    let output = report.output.iter().filter(|_| daemon.life == Life::Alive && !feeds.is_empty());
+    lines.chain(output.map(|output| of_files(output, report.pid, alone))).collect()
+}
+
+/// The line of the files. It has no name that a feed could have.
+fn of_files(output: &OutputReport, pid: u32, alone: bool) -> Line {
+    let size = |bytes: u64| ByteSize::b(bytes).display().si().to_string();
+    let pace = output.bytes_a_day.map(|bytes| format!("{} a day", size(bytes)));
+    let state = match output.health {
+        Health::Well => pace.clone().unwrap_or_else(|| "measuring".to_owned()),
+        _ if output.full_in_ms.is_some_and(|ms| ms < 24 * 3_600_000) => "FULL SOON".to_owned(),
+        _ => "FAILING".to_owned(),
+    };
+    let mut parts = vec![output.path.clone()];
+    parts.extend(output.why.clone());
+    parts.extend(pace.filter(|_| output.health != Health::Well));
+    if let Some(stored) = output.stored_a_day.filter(|stored| Some(*stored) != output.bytes_a_day) {
+        parts.push(format!("about {} of that stays", size(stored)));
+    }
+    parts.extend(output.free.map(|free| format!("{} free", size(free))));
+    parts.extend(output.outlook.clone());
+    let process = if alone { String::new() } else { format!(" (process {pid})") };
+    line("(output)", state, &(parts.join("; ") + &process))
 }
 
 /// Why a daemon is taken for dead, or its file is not believed, and what to do.

@@ -97,7 +97,7 @@ impl Room {
         self.settled_at = None;
         for rack in racks {
             let (Ok(disk), Ok(space)) = (fs::metadata(&rack.folder), Space::at(&rack.folder)) else { continue };
-            if free >= space.total {
+            if !space.has(free) {
                 let total = ByteSize::b(space.total).display().iec();
                 let text = format!("the whole disk has {total}; nothing is removed for it. Set less");
                 complaints.complain(&rack.path(), Trouble::Room, text);
