@@ -21,7 +21,7 @@ if [ -z "$file" ]; then
     awk -v most=1000000000 '
         { at = index($0, "\"sequence_num\":"); if (!at || length($0) > 100000) next
           head[++count] = substr($0, 1, at + 14); rest = substr($0, at + 15); sub(/^[0-9]+/, "", rest); tail[count] = rest }
-        END { while (size < most) for (i = 1; i <= count; i++) {
+        END { n = 0; while (size < most) for (i = 1; i <= count; i++) {
             second = int(n / 5000)
             line = sprintf("{\"v\":1,\"recv\":\"2026-11-24T%02d:%02d:%02d.%09dZ\",\"feed\":\"tickers\",\"conn\":\"3f2a0000/1\",\"n\":%d,\"msg\":",
                 int(second / 3600), int(second / 60) % 60, second % 60, (n % 5000) * 200000, n) head[i] n tail[i] "}"

@@ -285,9 +285,9 @@ impl Ledger {
         if columns.n > 0 && !is_begun {
             if columns.recv.saturating_sub(opening) <= BEGINNING {
                 let text = format!(
-                    "{} had begun before: messages 0 to {} are not here to be looked at",
+                    "{} had begun before: what came ahead of its message {} is not here to be looked at",
                     name(columns.conn),
-                    columns.n - 1
+                    columns.n
                 );
                 self.tell(Weight::Note, Kind::Beginning, 1, text);
             } else {
