@@ -21,7 +21,9 @@ fuzz_target!(|data: &[u8]| {
     let Some((&first, rest)) = data.split_first() else { return };
     match first % 8 {
         // What is packed is known by its first bytes, whatever its name.
-        0..=3 if rest.starts_with(&[0x1f, 0x8b]) || rest.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) => packed("any.ndjson", rest),
+        0..=3 if rest.starts_with(&[0x1f, 0x8b]) || rest.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) => {
+            packed("any.ndjson", rest)
+        }
         0..=3 => anything("any.ndjson", rest),
         4 => packed("any.ndjson.zst", rest),
         5 => packed("any.ndjson.gz", rest),
@@ -58,7 +60,10 @@ fn anything(name: &str, data: &[u8]) {
     repair.finish().expect("written");
     assert_eq!(repair.kept().0 + repair.left_out().0, report.lines.lines, "each line is kept or left out");
     let kept = fs::read(&copy).expect("it is there");
-    assert_eq!((kept.len() as u64, repair.kept().0), (repair.kept().1, kept.iter().filter(|byte| **byte == b'\n').count() as u64));
+    assert_eq!(
+        (kept.len() as u64, repair.kept().0),
+        (repair.kept().1, kept.iter().filter(|byte| **byte == b'\n').count() as u64)
+    );
     let mut own = data.split(|byte| *byte == b'\n');
     for line in kept.split_inclusive(|byte| *byte == b'\n') {
         assert!(own.any(|from| from == &line[..line.len() - 1]), "what is kept stands in it, in its order");
@@ -103,7 +108,13 @@ fn known(data: &[u8]) {
             "{{\"v\":1,\"recv\":\"2026-11-24T17:31:{:02}.{n:09}Z\",\"feed\":\"f\",\"conn\":\"3f2a0000/1\",\"n\":{n},\"msg\":{{\"channel\":\
              \"ticker\",\"timestamp\":\"2026-11-24T17:31:02Z\",\"sequence_num\":{n},\"events\":[{}]}}}}\n",
             n / 2,
-            String::from_utf8_lossy(data).chars().filter(|c| c.is_ascii_digit()).take(5).map(|c| format!("{c}")).collect::<Vec<_>>().join(",")
+            String::from_utf8_lossy(data)
+                .chars()
+                .filter(|c| c.is_ascii_digit())
+                .take(5)
+                .map(|c| format!("{c}"))
+                .collect::<Vec<_>>()
+                .join(",")
         )
     };
     let mut lines: Vec<_> = (0..count).map(line).collect();
@@ -130,7 +141,11 @@ fn known(data: &[u8]) {
         None => assert_ne!(report.verdict, Verdict::NotWhole, "nothing is wrong: {}", report.json()),
         Some(kind) => {
             assert_eq!(report.verdict, Verdict::NotWhole, "{kind:?} goes unseen");
-            assert!(report.findings.total(Weight::Fault, kind).times > 0, "{kind:?} is called otherwise: {}", report.json());
+            assert!(
+                report.findings.total(Weight::Fault, kind).times > 0,
+                "{kind:?} is called otherwise: {}",
+                report.json()
+            );
         }
     }
 }

@@ -49,7 +49,11 @@ fuzz_target!(|data: &[u8]| {
                 assert!(feed.name.len() <= 64, "the name of a feed is short");
             }
             let again = load(&Flags::default(), &around).expect("as before");
-            assert!(config.changes(&again).is_empty(), "the same text is the same configuration: {:?}", config.changes(&again));
+            assert!(
+                config.changes(&again).is_empty(),
+                "the same text is the same configuration: {:?}",
+                config.changes(&again)
+            );
         }
         Err(error) => {
             let said = error.to_string();

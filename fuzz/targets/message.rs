@@ -48,7 +48,10 @@ fn read(data: &[u8], said: Option<&Value>) {
         assert_eq!(arrival, (venue.read)(data), "the same each time");
         for counted in &arrival.counted {
             assert!(!counted.product.is_empty() || venue.name != "exchange", "no product without a name");
-            assert!(data.windows(counted.product.len().max(1)).any(|part| part == counted.product.as_bytes()) || counted.product.is_empty());
+            assert!(
+                data.windows(counted.product.len().max(1)).any(|part| part == counted.product.as_bytes())
+                    || counted.product.is_empty()
+            );
             assert!(counted.trades.is_none_or(|(lowest, highest)| lowest <= highest));
         }
     }

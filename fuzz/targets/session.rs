@@ -16,8 +16,7 @@ const MOST: usize = 200;
 
 fuzz_target!(|data: &[u8]| {
     let Some((&first, rest)) = data.split_first() else { return };
-    let venue: &'static Venue =
-        if first & 1 == 0 { &advanced_trade::MARKET } else { &exchange::EXCHANGE };
+    let venue: &'static Venue = if first & 1 == 0 { &advanced_trade::MARKET } else { &exchange::EXCHANGE };
     let mut now = Instant::now();
     let mut wall = UNIX_EPOCH + Duration::from_secs(1_795_539_600);
     let mut stance = Stance::new(first & 2 != 0);

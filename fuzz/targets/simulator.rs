@@ -67,7 +67,8 @@ async fn talk(venue: &Venue, simulator: &Arc<Simulator>, said: &[&[u8]], raw: bo
     }
     // Each has its answer, and so has what is right and comes behind, unless the venue has had enough.
     let channel = if venue.name == "exchange" { "heartbeat" } else { "heartbeats" };
-    let subscribe = format!(r#"{{"type":"subscribe","channel":"{channel}","channels":["{channel}"],"product_ids":["BTC-USD"]}}"#);
+    let subscribe =
+        format!(r#"{{"type":"subscribe","channel":"{channel}","channels":["{channel}"],"product_ids":["BTC-USD"]}}"#);
     let mut closed = socket.send(Message::text(subscribe)).await.is_err();
     let mut answers = 0;
     // Of what was subscribed before more data may come first.
