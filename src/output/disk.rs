@@ -124,7 +124,13 @@ impl Disk for System {
 
 impl OpenFile for File {
     fn append(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.write(bytes)
+        loop {
+            // A signal came: that is no word of the disk's.
+            match self.write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
     }
 
     fn sync(&mut self) -> io::Result<()> {
