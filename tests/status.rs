@@ -129,7 +129,11 @@ fn well_then_down_when_the_venue_is_gone_then_gone_itself() {
     assert_eq!((&report["v"], &report["pid"], &report["supervised"]), (&1.into(), &pid.into(), &false.into()));
     let feed = &report["feeds"][0];
     assert_eq!((&feed["state"], &feed["health"], &feed["connected"]), (&"recording".into(), &"well".into(), &1.into()));
-    assert!(line.starts_with("tickers  recording  1 connection, ") && line.contains("last "), "{line}");
+    assert!(line.starts_with("tickers   recording  1 connection, ") && line.contains("last "), "{line}");
+    // Its pace is known after a minute.
+    let output = &told["daemons"][0]["report"]["output"];
+    assert!(line.contains("\n(output)  measuring  ") && line.contains("tickers.ndjson; "), "{line}");
+    assert_eq!((&output["health"], &output["bytes_a_day"]), (&"well".into(), &Value::Null));
     assert_eq!(scene.status(&["--feed", "tickers"]).status.code(), Some(0));
     assert_eq!(scene.status(&["--feed", "others"]).status.code(), Some(2));
 
@@ -142,7 +146,7 @@ fn well_then_down_when_the_venue_is_gone_then_gone_itself() {
     let feed = &told["daemons"][0]["report"]["feeds"][0];
     assert_eq!((&feed["state"], &feed["health"]), (&"down".into(), &"down".into()));
     assert!(feed["for_ms"].is_u64() && feed["why"].is_string(), "{told}");
-    assert!(line.starts_with("tickers  DOWN "), "{line}");
+    assert!(line.starts_with("tickers   DOWN "), "{line}");
 
     daemon.signal(Signal::KILL);
     drop(daemon);
@@ -168,7 +172,7 @@ fn two_daemons_by_hand_are_two_and_take_their_files_with_them() {
     fs::write(scene.runtime().join("status-1.json"), "{\"v\":1,\"pid\":").expect("ours");
     let output = scene.status(&[]);
     let lines = String::from_utf8(output.stdout).expect("UTF-8");
-    assert!(output.status.code() == Some(1) && lines.lines().count() == 3, "{lines}");
+    assert!(output.status.code() == Some(1) && lines.lines().count() == 5, "{lines}");
     assert!(lines.contains("status-1.json is not believed"), "{lines}");
     fs::remove_file(scene.runtime().join("status-1.json")).expect("ours");
 
