@@ -62,6 +62,8 @@ pub struct Ledger {
     pub sealed: Option<Sealed>,
     /// After how many lines it was said that a recorder was killed: an event of the next, or a seal.
     pub kills: Vec<u64>,
+    /// Messages that went with a file which somebody removed while it grew, as the next one says, and that are not found missing yet.
+    removed: u64,
     /// What a reconnect missed, while its gaps are told one after another.
     reconnect: Option<happening::Reconnect>,
     index: HashMap<(u32, u64), usize>,

@@ -11,7 +11,7 @@ use tickerd::{
     venue::MendedBy,
 };
 
-use super::tape::{Tape, audit, audited, kinds};
+use super::tape::{Sort, Tape, audit, audited, kinds, sort};
 
 fn gap(found: Found, numbers: Option<(u64, u64)>, counted_by: &'static str, product: &str) -> Gap {
     Gap {
@@ -219,4 +219,22 @@ fn an_uncertain_segment_is_a_fault_and_one_without_a_seal_is_told() {
     // Its own last line says what it was.
     let report = audit(&path);
     assert_eq!((report.seals.right, kinds(&report, Weight::Fault)), (1, Vec::<String>::new()));
+}
+
+/// Somebody removes the file while it grows; the recorder says so in the next one, and how many messages went with it.
+#[test]
+fn what_went_with_a_removed_file_is_owned_up_to() {
+    let mut tape = Tape::new(Form::Envelope);
+    tape.begin(1);
+    (0..9).for_each(|_| tape.message());
+    tape.end(Cause::Stopped);
+    let gone = "{\"v\":1,\"recv\":\"2026-11-24T17:00:00.000000000Z\",\"feed\":\"tickers\",\"conn\":\"3f2a0000/0\",\"n\":0,\"event\":\"dropped\",\
+                \"data\":{\"count\":3,\"bytes\":900,\"why\":\"removed\",\"from\":\"2026-11-24T17:00:00.000000000Z\",\"until\":\"2026-11-24T17:00:00.000000000Z\"}}\n";
+    let is_message = |line: &Vec<u8>| sort(line) == Sort::Message;
+    let fifth = tape.lines.iter().enumerate().filter(|(_, line)| is_message(line)).nth(4).expect("nine").0;
+    tape.lines.splice(fifth..fifth + 3, [gone.as_bytes().to_vec()]);
+    let report = audited(&tape.bytes());
+    assert_eq!((report.verdict, kinds(&report, Weight::Loss)), (Verdict::OwnedUp, vec!["dropped".to_owned()]));
+    tape.lines.remove(fifth);
+    assert_eq!(audited(&tape.bytes()).verdict, Verdict::NotWhole);
 }

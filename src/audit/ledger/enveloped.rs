@@ -26,7 +26,8 @@ impl Ledger {
                 self.feeds[feed].losses += 1;
                 let scope = Scope { count: Count::N, conn: Some(columns.conn), products: Vec::new() };
                 let (place, span) = (self.place(), (Some(before), Some(columns.recv)));
-                let hole = Hole { scope, missing: vec![(from, to)], excused: 0, place, span, what };
+                let excused = self.went_with_a_file(to - from);
+                let hole = Hole { scope, missing: vec![(from, to)], excused, place, span, what };
                 self.holes.found(hole, &mut self.findings);
             }
             Step::Again => {

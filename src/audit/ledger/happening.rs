@@ -135,6 +135,12 @@ impl Ledger {
         if matches!(event, "sealed" | "recovered") {
             return self.file_event(columns, event, data);
         }
+        if event == "dropped" && data["why"] == "removed" {
+            let count = number(data, "count").unwrap_or_default();
+            self.removed += count;
+            let text = format!("{count} messages went with a file that was removed while it grew");
+            return self.tell(Weight::Loss, Kind::Dropped, count, text);
+        }
         let Some(index) = self.connection(columns, event == "connected") else { return };
         let total = self.lines.lines;
         let connection = &mut self.connections[index];
@@ -163,11 +169,19 @@ impl Ledger {
     fn hole(&mut self, index: usize, (from, to): (u64, u64), excused: u64, recv: Stamp) {
         let connection = &self.connections[index];
         let (feed, conn, before) = (connection.feed, connection.id, connection.span.1);
+        let excused = excused + self.went_with_a_file(to - from - excused.min(to - from));
         self.feeds[feed].losses += 1;
         let scope = Scope { count: Count::N, conn: Some(conn), products: Vec::new() };
         let what = format!("{} {}", self.feeds[feed].name, name(conn));
         let (place, span) = (self.place(), (Some(before), Some(recv)));
         self.holes.found(Hole { scope, missing: vec![(from, to)], excused, place, span, what }, &mut self.findings);
+    }
+
+    /// How many of so many that are missing are owned up to by what tells of a removed file.
+    pub(super) fn went_with_a_file(&mut self, missing: u64) -> u64 {
+        let went = missing.min(self.removed);
+        self.removed -= went;
+        went
     }
 
     fn dropped(&mut self, index: usize, columns: &Columns<'_>, data: &Value) {
