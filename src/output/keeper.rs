@@ -32,7 +32,7 @@ use self::{
     press::{Press, Pressed},
     rack::Rack,
     remains::Remains,
-    room::Room,
+    room::{Room, Sizes},
 };
 use super::Space;
 use crate::{
@@ -167,21 +167,21 @@ impl Rounds {
 
     /// Does all that there is to be done.
     fn look(&mut self) {
-        if self.again_at.is_some_and(|at| Instant::now() < at) && !self.make_room() {
+        if self.again_at.is_some_and(|at| Instant::now() < at) && !self.make_room(Sizes::Final) {
             return;
         }
         self.again_at = None;
         for rack in self.racks() {
             self.recover(&rack);
         }
-        // Behind that: what a predecessor left is the oldest, and goes first. Before the rest: what goes need not be compressed.
-        self.make_room();
         if self.charge.compress != Packing::None {
-            // Looked at anew: there are other segments now.
+            // What goes in any case need not be compressed, and a full disk has no room for that.
+            self.make_room(Sizes::Passing);
             for rack in self.racks() {
                 self.compress(&rack);
             }
         }
+        self.make_room(Sizes::Final);
         self.complaints.end_of_look();
     }
 
@@ -209,9 +209,9 @@ impl Rounds {
     }
 
     /// Whether any was made.
-    fn make_room(&mut self) -> bool {
+    fn make_room(&mut self, sizes: Sizes) -> bool {
         let racks = self.racks();
-        self.room.make(&racks, self.clock.now(), &self.hands, &mut self.complaints)
+        self.room.make(&racks, sizes, self.clock.now(), &self.hands, &mut self.complaints)
     }
 
     fn recover(&mut self, rack: &Rack) {
@@ -283,7 +283,7 @@ impl Rounds {
                 // A disk that is full can not wait until a large segment is done.
                 *called = true;
                 let racks: Vec<_> = charge.tapes.iter().filter_map(|tape| Rack::of(tape).ok()).collect();
-                room.make(&racks, clock.now(), hands, complaints);
+                room.make(&racks, Sizes::Passing, clock.now(), hands, complaints);
                 Ok(())
             }
         };

@@ -28,6 +28,15 @@ pub(super) struct Room {
     settled_at: Option<Instant>,
 }
 
+/// Whether segments have the size that they are going to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sizes {
+    /// Some are still to be compressed: none goes for its size.
+    Passing,
+    /// They are what they are.
+    Final,
+}
+
 /// A sealed segment that may be removed.
 struct Holding<'a> {
     rack: &'a Rack,
@@ -53,7 +62,14 @@ impl Room {
 
     /// Removes what is not kept, over all tapes together: they share the limits, and the oldest goes first whichever it is of.
     /// Whether anything was removed.
-    pub fn make(&mut self, racks: &[Rack], now: SystemTime, hands: &Hands, complaints: &mut Complaints) -> bool {
+    pub fn make(
+        &mut self,
+        racks: &[Rack],
+        sizes: Sizes,
+        now: SystemTime,
+        hands: &Hands,
+        complaints: &mut Complaints,
+    ) -> bool {
         for rack in racks {
             for name in &rack.removed {
                 if let Err(error) = finish_removal(rack, name, hands) {
@@ -61,14 +77,18 @@ impl Room {
                 }
             }
         }
-        if self.keep == Keep::default() {
+        let keep = match sizes {
+            Sizes::Passing => Keep { size: None, ..self.keep },
+            Sizes::Final => self.keep,
+        };
+        if keep == Keep::default() {
             return false;
         }
         let mut holdings: Vec<_> = racks.iter().flat_map(holdings).collect();
         holdings.sort_by_key(|holding| (holding.start, holding.name));
         let wanted = self.wanted(racks, complaints);
         let (mut removed, mut removed_for_room) = (false, 0);
-        for (holding, why) in condemned(holdings, self.keep, now, &wanted) {
+        for (holding, why) in condemned(holdings, keep, now, &wanted) {
             match holding.remove(hands) {
                 Ok(false) => {}
                 Ok(true) => {

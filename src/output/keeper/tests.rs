@@ -187,6 +187,17 @@ fn a_predecessors_tape_whose_name_is_taken_gets_the_next() {
     assert!(seal.contains(&next) && !aside(&somebodys, "seal").exists());
 }
 
+#[test]
+fn what_fits_once_it_is_compressed_is_kept() {
+    let stage = Stage::of(&[Lying::Sealed { lines: 200, closing_line: true }]);
+    let keep = Keep { size: Some(10_000), ..Keep::default() };
+    stage.rounds(Packing::Zstd, keep, Hands::new()).look();
+    assert_eq!(stage.segments(), stage.lines);
+    assert!(Rack::of(&stage.tape()).expect("a folder").bytes() < 10_000);
+    stage.rounds(Packing::Zstd, Keep { size: Some(10), ..keep }, Hands::new()).look();
+    assert_eq!(stage.segments().len(), 0);
+}
+
 /// Of two equal messages the second is torn just before its line break: the first is not taken for it once that is put aside.
 #[test]
 fn a_whole_line_is_not_taken_for_the_torn_one_that_it_equals() {
