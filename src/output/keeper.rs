@@ -15,6 +15,7 @@ mod rack;
 
 use std::{
     io,
+    ops::ControlFlow,
     path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
@@ -178,7 +179,10 @@ impl Rounds {
             // What goes in any case need not be compressed, and a full disk has no room for that.
             self.make_room(Sizes::Passing);
             for rack in self.racks() {
-                self.compress(&rack);
+                if self.compress(&rack).is_break() {
+                    // The next one knows what size things have.
+                    return;
+                }
             }
         }
         self.make_room(Sizes::Final);
@@ -232,7 +236,8 @@ impl Rounds {
         }
     }
 
-    fn compress(&mut self, rack: &Rack) {
+    /// Breaks where it is told to stop.
+    fn compress(&mut self, rack: &Rack) -> ControlFlow<()> {
         for segment in rack.segments.values() {
             let plain = rack.place(&segment.name, Packing::None);
             let is_due = segment.is_sealed && segment.packings.contains(&Packing::None);
@@ -259,18 +264,19 @@ impl Rounds {
                     self.complaints.leave_alone(plain, &why);
                 }
                 // Told to stop; what was begun is removed.
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => return,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => return ControlFlow::Break(()),
                 Err(error) => {
                     let is_full = is_full(&error);
                     let error = format!("{}: {error}", segment.name);
                     self.complaints.complain(&rack.path(), Trouble::Compress, error);
                     self.again_at = Some(Instant::now() + EVERY);
                     if is_full {
-                        return;
+                        break;
                     }
                 }
             }
         }
+        ControlFlow::Continue(())
     }
 
     fn press(&mut self, rack: &Rack, name: &str, earlier: Option<Packing>) -> io::Result<Option<Pressed>> {

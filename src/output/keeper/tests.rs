@@ -239,7 +239,9 @@ async fn what_can_not_be_done_is_tried_again_in_a_minute_however_often_it_is_cal
 #[test]
 fn it_ends_with_its_last_handle_and_leaves_nothing_half_done() {
     let stage = Stage::of(&[Lying::Sealed { lines: 4, closing_line: true }]);
-    let charge = Charge { tapes: vec![stage.tape()], compress: Packing::Gzip, keep: Keep::default() };
+    // It would fit once it is compressed.
+    let keep = Keep { size: Some(600), ..Keep::default() };
+    let charge = Charge { tapes: vec![stage.tape()], compress: Packing::Gzip, keep };
     let (call, calls) = sync_channel(1);
     let mut rounds = Rounds::new(charge, Clock::told(|| UNIX_EPOCH), Hands::new(), calls);
     let keeper = Keeper { call, stock: rounds.stock.clone() };
