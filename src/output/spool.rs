@@ -399,11 +399,12 @@ fn write_aside(disk: &dyn Disk, file: &Path, what: &str, source: &mut dyn io::Re
 /// The first name for a segment that begins then which nothing has.
 fn free_name(disk: &dyn Disk, path: &Path, tape: &Tape, start: SystemTime) -> String {
     let folder = folder(path);
+    // In the order in which it goes from one to the next, so that what the keeper is renaming is seen in one of them.
     let taken = |name: &String| {
         let file = folder.join(name);
         let packed = [Packing::None, Packing::Zstd, Packing::Gzip].map(|packing| format!("{name}{}", packing.suffix()));
         let there = |path: &Path| disk.exists(path).unwrap_or(false);
-        packed.iter().any(|name| there(&folder.join(name))) || there(&aside(&file, "unsealed"))
+        there(&aside(&file, "unsealed")) || packed.iter().any(|name| there(&folder.join(name)))
     };
     // As many of one second as there can be at one a millisecond; a name that is taken is never written to in any case.
     let mut names = (1..1000).map(|again| tape.segment(start, again));
