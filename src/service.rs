@@ -233,12 +233,13 @@ impl Service {
             feeds.spawn(refilling.keep(stopping.clone()));
         }
         let gauge = Gauge::new(config.output.clone(), pulse.clone(), keeper.clone());
+        let post = Post::new(sheet, run.clone(), clock.clone(), gauge, &config.feeds);
         Self {
             config,
             queue,
             pulse,
             keeper,
-            post: Post::new(sheet, run.clone(), clock.clone(), gauge),
+            post,
             clock,
             run,
             board,
@@ -302,18 +303,18 @@ impl Service {
     fn tick(&mut self) {
         let now = now();
         self.turn(now);
+        // Before READY: `systemctl start tickerd && tickerd status` finds it.
+        self.post.tell(&self.board, now);
         if !self.ready_said && (self.config.service.ready == Ready::Started || self.board.is_delivering()) {
             self.ready_said = true;
             self.manager.ready();
-        }
-        if !self.ready_said {
+        } else if !self.ready_said {
             self.manager.still_starting();
         }
         let trouble = self.pulse.why_not().map_or_else(String::new, |why| format!("{why}; "));
         // It may have room to make.
         self.keeper.iter().filter(|_| !trouble.is_empty()).for_each(Keeper::look);
         self.manager.status(&format!("{trouble}{}; {}", self.board.line(now), self.run.account.totals()));
-        self.post.tell(&self.board, now);
         let lost = self.run.account.dropped(Loss::Slow);
         self.slow.tell(self.board.stalled(now), lost, &self.config.output, now);
         if self.board.is_alive(now) && self.writer_is_alive(now) {

@@ -154,8 +154,10 @@ fn print_stored(
     let needs_product = venue.channel("user").is_some_and(|channel| channel.products == Products::Required);
     let product = if needs_product { "--product BTC-USD " } else { "" };
     writeln!(out, "next        tickerd run {option}--channel user {product}--credentials {name}")?;
-    writeln!(out, "            or, in a feed of the configuration: {key}credentials = \"{name}\"")?;
-    if stored.is_of_the_system(path) {
+    let (of_the_system, file) = (stored.is_of_the_system(path), "/etc/tickerd/config.toml");
+    let file = if of_the_system && Path::new(file).exists() { file } else { "the configuration" };
+    writeln!(out, "            or, in a feed of {file}: {key}credentials = \"{name}\"")?;
+    if of_the_system {
         if name != "main" {
             writeln!(
                 out,

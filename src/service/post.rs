@@ -9,6 +9,7 @@ use std::{
 use super::gauge::Gauge;
 use crate::{
     clock::Clock,
+    config,
     feed::Run,
     notify::Manager,
     status::{Board, Report, Sheet},
@@ -21,14 +22,15 @@ pub(super) struct Post {
     clock: Clock,
     gauge: Gauge,
     started: SystemTime,
+    feeds: Vec<config::Feed>,
     /// How many messages each feed had lost, and when that was seen to become more.
     drops: HashMap<String, (u64, Option<Instant>)>,
 }
 
 impl Post {
-    pub(super) fn new(sheet: Option<Sheet>, run: Arc<Run>, clock: Clock, gauge: Gauge) -> Self {
+    pub(super) fn new(sheet: Option<Sheet>, run: Arc<Run>, clock: Clock, gauge: Gauge, feeds: &[config::Feed]) -> Self {
         let started = clock.now();
-        Self { sheet, run, clock, gauge, started, drops: HashMap::new() }
+        Self { sheet, run, clock, gauge, started, feeds: feeds.to_vec(), drops: HashMap::new() }
     }
 
     /// Writes it where it is due.
@@ -41,6 +43,10 @@ impl Post {
     fn report(&mut self, board: &Board, now: Instant) -> Report {
         let (mut feeds, clock) = board.report(now);
         for feed in &mut feeds {
+            if let Some(asked) = self.feeds.iter().find(|asked| asked.name == feed.name) {
+                asked.venue.name.clone_into(&mut feed.venue);
+                feed.credentials = asked.credentials.as_ref().map(|credentials| credentials.name().to_owned());
+            }
             let tally = self.run.tally(&feed.name);
             let seen = self.drops.entry(feed.name.clone()).or_default();
             if tally.totals.dropped > seen.0 {

@@ -61,6 +61,12 @@ pub struct OutputReport {
 pub struct FeedReport {
     /// Its name.
     pub name: String,
+    /// Its venue.
+    #[serde(default)]
+    pub venue: String,
+    /// The credentials that it is to sign with, by name; None where it subscribes unsigned, as public channels may.
+    #[serde(default)]
+    pub credentials: Option<String>,
     /// The judgement.
     pub health: Health,
     /// How it is...
@@ -150,7 +156,7 @@ impl FeedReport {
 }
 
 impl Board {
-    /// How each feed is, without what is counted elsewhere, and the clock where it is wrong.
+    /// How each feed is, without what is known elsewhere, its counts and its configuration, and the clock where it is wrong.
     #[must_use]
     pub(crate) fn report(&self, now: Instant) -> (Vec<FeedReport>, Option<Offset>) {
         let mut board = self.lock();
@@ -196,6 +202,8 @@ fn report(legs: &[Leg], clock_is_wrong: bool, now: Instant) -> Option<FeedReport
     };
     Some(FeedReport {
         name: worst.feed.to_string(),
+        venue: String::new(),
+        credentials: None,
         health,
         state,
         for_ms: milliseconds(now.saturating_duration_since(since(worst))),

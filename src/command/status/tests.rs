@@ -15,6 +15,8 @@ fn at(seconds: u64) -> SystemTime {
 fn feed(name: &str) -> FeedReport {
     FeedReport {
         name: name.into(),
+        venue: "advanced-trade".into(),
+        credentials: Some("main".into()),
         health: Health::Well,
         state: Condition::Recording,
         for_ms: 3_600_000,
@@ -68,6 +70,20 @@ fn told(look: &Look<'_>) -> (String, u8) {
     let status = look.status().map_or(0, |status| status as u8);
     assert_eq!(look.json()["exit"], status);
     (String::from_utf8(out).expect("UTF-8"), status)
+}
+
+/// Whoever wonders how to sign reads it where they look: the thread that tickerd began with was of people who did not find out.
+#[test]
+fn a_feed_without_a_key_says_what_to_type_to_add_one() {
+    let told = |venue: &str, supervised| {
+        let unsigned = FeedReport { venue: venue.into(), credentials: None, ..feed("tickers") };
+        told_after(0, true, vec![Report { supervised, ..report(vec![unsigned]) }])
+    };
+    let (line, status) = told("advanced-trade", true);
+    assert!(line.ends_with("ago; no key, `sudo tickerd credential add main` adds one\n"), "{line}");
+    assert_eq!(status, 0, "public data needs none");
+    let (line, _) = told("exchange", false);
+    assert!(line.ends_with("; no key, `tickerd credential add main --venue exchange` adds one\n"), "{line}");
 }
 
 #[test]

@@ -10,7 +10,10 @@ use std::{
 use bytesize::ByteSize;
 
 use super::verdict::{Daemon, Life};
-use crate::status::{Condition, FeedReport, Health, OutputReport, Report};
+use crate::{
+    status::{Condition, FeedReport, Health, OutputReport, Report},
+    venue,
+};
 
 /// What the journal and the service manager know.
 const UNIT: &str = "`systemctl status tickerd`";
@@ -170,7 +173,19 @@ fn detail(report: &Report, feed: &FeedReport, age: Duration) -> String {
     if feed.health != Health::Down {
         parts.push(counts(feed, age));
     }
+    parts.extend(how_to_sign(report, feed));
     parts.join("; ")
+}
+
+/// What to type to add a key. It is no fault to have none: public data needs none.
+fn how_to_sign(report: &Report, feed: &FeedReport) -> Option<String> {
+    if feed.credentials.is_some() || !matches!(feed.state, Condition::Starting | Condition::Recording) {
+        return None;
+    }
+    let sudo = if report.supervised { "sudo " } else { "" };
+    let venue = venue::ALL.iter().skip(1).find(|venue| venue.name == feed.venue);
+    let venue = venue.map_or_else(String::new, |venue| format!(" --venue {}", venue.name));
+    Some(format!("no key, `{sudo}tickerd credential add main{venue}` adds one"))
 }
 
 fn counts(feed: &FeedReport, age: Duration) -> String {
