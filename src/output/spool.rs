@@ -215,19 +215,21 @@ impl Spool {
         }
     }
 
-    /// Opens by name anew where another file has the name now, or none: logrotate moved ours away. That gets no seal.
+    /// Opens by name anew where another file has the name now, or none: logrotate moved ours away. That gets no seal; why it
+    /// may not be on the disk, if it may not.
     ///
     /// # Errors
     /// When there can not be another; what is written goes on into the file that is open.
-    pub fn reopen(&mut self) -> io::Result<()> {
-        let Stage::Growing(growing) = &mut self.stage else { return Ok(()) };
+    pub fn reopen(&mut self) -> io::Result<Option<String>> {
+        let Stage::Growing(growing) = &mut self.stage else { return Ok(None) };
         if growing.file.is_at(&self.path)? {
-            return Ok(());
+            return Ok(None);
         }
-        growing.file.sync()?;
+        growing.reach();
+        let doubt = growing.doubt();
         start::set_apart(&*self.disk, &self.path, &self.tape, false)?;
         self.stage = Stage::Growing(Growing::open(&*self.disk, &self.path)?);
-        Ok(())
+        Ok(doubt)
     }
 
     /// Appends the beginning of this, as much of it as the disk takes.

@@ -327,11 +327,16 @@ impl Writer {
     /// A file that can not be opened anew is written on where it is: nothing is lost, and the log says so.
     fn reopen(&mut self) {
         for Outlet { target, .. } in &mut self.targets {
-            if let Some(Err(error)) = target.sink.spool().map(Spool::reopen) {
-                tracing::error!(
+            match target.sink.spool().map(Spool::reopen) {
+                Some(Err(error)) => tracing::error!(
                     "{} can not be opened anew: {error}; records go on into the file that is open",
                     target.name
-                );
+                ),
+                Some(Ok(Some(doubt))) => tracing::error!(
+                    "{} is opened anew; what was moved away may not be on the disk, its sync failed: {doubt}; look at `dmesg`",
+                    target.name
+                ),
+                Some(Ok(None)) | None => {}
             }
         }
     }

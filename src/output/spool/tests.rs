@@ -259,3 +259,20 @@ proptest! {
         }
     }
 }
+
+/// A reload that needed a sync to succeed would have written on into the rotated file, until logrotate removed it.
+#[test]
+fn a_file_that_was_moved_away_is_let_go_even_where_its_sync_fails() {
+    let disk = Simulated::default();
+    let (mut spool, _) = Spool::open(Path::new(PATH), Rotate::default(), Box::new(disk.clone())).expect("a tape");
+    assert_eq!(spool.append(b"before\n").expect("room"), 7);
+    disk.rename(Path::new(PATH), Path::new("/data/tape.ndjson.1")).expect("a name");
+    disk.script([Fate::Fails], Arc::new(|_| ()));
+    assert!(spool.reopen().expect("another file").is_some(), "it is said");
+    assert_eq!(spool.append(b"behind\n").expect("room"), 7);
+    let all = disk.all();
+    assert_eq!(
+        (&all[Path::new("/data/tape.ndjson.1")][..], &all[Path::new(PATH)][..]),
+        (&b"before\n"[..], &b"behind\n"[..])
+    );
+}
