@@ -33,7 +33,7 @@ pub struct Cli {
     /// Log more; twice, still more
     #[arg(short, long, global = true, display_order = 900, action = ArgAction::Count)]
     pub verbose: u8,
-    /// Log only warnings and errors
+    /// Log only warnings and errors; `check` then prints nothing but those
     #[arg(short, long, global = true, display_order = 900, conflicts_with = "verbose")]
     pub quiet: bool,
     /// What to do.
@@ -179,6 +179,9 @@ pub struct Simulator {
     /// Speak wss://, with a certificate made for it
     #[arg(long)]
     pub tls: bool,
+    /// Let the certificate be for this host too, which /etc/hosts points here; repeat it for several
+    #[arg(long, value_name = "HOST", requires = "tls")]
+    pub name: Vec<String>,
     /// What chance is drawn from, for the same run again
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
@@ -273,6 +276,7 @@ const CHECK_EXAMPLES: &str = "\
 Examples:
   tickerd check
   tickerd check -c /etc/tickerd/config.toml --json | jq .feeds
+  tickerd check -q && systemctl restart tickerd
   tickerd check --channel level2 --product BTC-USD";
 
 const SIMULATOR_EXAMPLES: &str = "\
