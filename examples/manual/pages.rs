@@ -32,12 +32,13 @@ pub fn write(folder: &Path) -> io::Result<()> {
 
 fn page(command: &Command, folder: &Path) -> io::Result<()> {
     let version = command.get_version().unwrap_or_default();
-    let page = Man::new(command.clone()).manual("tickerd").source(format!("tickerd {version}"));
+    let manual = Man::new(command.clone()).manual("tickerd").source(format!("tickerd {version}"));
     let mut text = Vec::new();
-    page.render(&mut text)?;
-    // What follows the help is an "extra" to clap, and examples to us.
-    let text = String::from_utf8_lossy(&text).replace(".SH EXTRA\nExamples:\n", ".SH EXAMPLES\n");
-    fs::write(folder.join(page.get_filename()), text)?;
+    manual.render(&mut text)?;
+    // What follows the help is an "extra" to clap; to us it is examples, whose columns are not to be filled up.
+    let text = String::from_utf8_lossy(&text);
+    let text = text.replace(".SH EXTRA\nExamples:\n", ".SH EXAMPLES\n.nf\n").replace(".SH VERSION", ".fi\n.SH VERSION");
+    fs::write(folder.join(manual.get_filename()), text)?;
     command.get_subcommands().try_for_each(|below| page(below, folder))
 }
 
