@@ -66,7 +66,8 @@ class Machine:
 
     def open_venue(self):
         """Starts it anew, and lets the system believe in its certificate, which is new as well."""
-        self.sh("systemctl restart venue")
+        # What it writes at a start is not to be taken for what the one before it wrote.
+        self.sh("systemctl stop venue; rm -f /run/venue; systemctl start venue")
         self.wait(20, "the venue", lambda: len(self.sh("cat /run/venue").splitlines()) == 2)
         self.sh("cp $(tail -n 1 /run/venue) /usr/local/share/ca-certificates/venue.crt && update-ca-certificates --fresh")
 

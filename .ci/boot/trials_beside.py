@@ -139,7 +139,7 @@ def logrotate(machine):
 def needrestart(machine):
     """needrestart leaves every unit of tickerd alone"""
     # As needrestart's own code reads it: evaluated, with %nrconf in scope.
-    machine.write("/root/asked.pl", """our %nrconf; do '/etc/needrestart/conf.d/tickerd.conf' or die;
+    machine.write("/root/asked.pl", """our %nrconf; defined do '/etc/needrestart/conf.d/tickerd.conf' or die;
 for my $re (keys %{$nrconf{override_rc}}) { exit 0 if $ARGV[0] =~ /$re/ and not $nrconf{override_rc}{$re} }
 exit 1""")
     for unit in ["tickerd.service", "tickerd@deep.service", "tickerd-pipe@kafka.service"]:

@@ -233,6 +233,7 @@ def encrypted(machine):
     expect(feed["credentials"] == "main" and not feed["unsigned"], f"{feed}")
     expect("privateKey" not in machine.read("/etc/credstore.encrypted/tickerd-main"), "it lies there in clear")
     machine.sh("mv spare-main /etc/credstore/tickerd-main; mv spare.json cdp_api_key.json; rm -r /etc/systemd/system/tickerd.service.d")
+    machine.sh("rm -r /etc/credstore.encrypted")
     rest(machine)
     return f"{len(commands)} commands"
 
