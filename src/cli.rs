@@ -285,7 +285,8 @@ Examples:
   tickerd simulator --listen 127.0.0.1:8080 --product BTC-USD,SOL-USD --speed 10
   tickerd simulator --venue exchange -c config.toml
   tickerd simulator --fault conn1:close:1001@30s --fault holes:0.001 --fault maintenance:5m-10m
-  tickerd simulator --recording tape.ndjson.gz --loop --tls";
+  tickerd simulator --recording tape.ndjson.gz --loop --tls
+  tickerd simulator --tls --listen 127.0.0.1:443 --name api.coinbase.com";
 
 #[cfg(test)]
 mod tests {
@@ -347,6 +348,7 @@ mod tests {
             ("tickerd run --lines 0", ErrorKind::ValueValidation),
             ("tickerd simulator --speed 0", ErrorKind::ValueValidation),
             ("tickerd simulator --loop", ErrorKind::MissingRequiredArgument),
+            ("tickerd simulator --name api.coinbase.com", ErrorKind::MissingRequiredArgument),
             ("tickerd run --channel user --key-file f --credentials main", ErrorKind::ArgumentConflict),
             ("tickerd run --channel full --endpoint direct --url u", ErrorKind::ArgumentConflict),
             ("tickerd sign rest GET /a --key-file f --feed f", ErrorKind::ArgumentConflict),

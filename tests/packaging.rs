@@ -72,7 +72,7 @@ fn its_commented_line_asks_for_the_credentials_that_it_tells_to_add() {
     assert!(said.contains("feed.credentials") && said.contains("tickerd credential add main"), "{said}");
 }
 
-/// A unit's ExecReload= asks so: the journal is not to get the whole report each time, and has to get the reason.
+/// A unit's `ExecReload=` asks so: the journal is not to get the whole report each time, and has to get the reason.
 #[test]
 fn a_quiet_check_says_nothing_of_a_good_configuration_and_why_of_a_wrong_one() {
     let good = check(Path::new(SHIPPED), &["--quiet"]);
