@@ -33,7 +33,7 @@ pub struct Cli {
     /// Log more; twice, still more
     #[arg(short, long, global = true, display_order = 900, action = ArgAction::Count)]
     pub verbose: u8,
-    /// Log only warnings and errors
+    /// Log only warnings and errors; `check` then prints nothing but those
     #[arg(short, long, global = true, display_order = 900, conflicts_with = "verbose")]
     pub quiet: bool,
     /// What to do.
@@ -179,6 +179,9 @@ pub struct Simulator {
     /// Speak wss://, with a certificate made for it
     #[arg(long)]
     pub tls: bool,
+    /// Let the certificate be for this host too, which /etc/hosts points here; repeat it for several
+    #[arg(long, value_name = "HOST", requires = "tls")]
+    pub name: Vec<String>,
     /// What chance is drawn from, for the same run again
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
@@ -273,6 +276,7 @@ const CHECK_EXAMPLES: &str = "\
 Examples:
   tickerd check
   tickerd check -c /etc/tickerd/config.toml --json | jq .feeds
+  tickerd check -q && systemctl restart tickerd
   tickerd check --channel level2 --product BTC-USD";
 
 const SIMULATOR_EXAMPLES: &str = "\
@@ -281,7 +285,8 @@ Examples:
   tickerd simulator --listen 127.0.0.1:8080 --product BTC-USD,SOL-USD --speed 10
   tickerd simulator --venue exchange -c config.toml
   tickerd simulator --fault conn1:close:1001@30s --fault holes:0.001 --fault maintenance:5m-10m
-  tickerd simulator --recording tape.ndjson.gz --loop --tls";
+  tickerd simulator --recording tape.ndjson.gz --loop --tls
+  tickerd simulator --tls --listen 127.0.0.1:443 --name api.coinbase.com";
 
 #[cfg(test)]
 mod tests {
@@ -343,6 +348,7 @@ mod tests {
             ("tickerd run --lines 0", ErrorKind::ValueValidation),
             ("tickerd simulator --speed 0", ErrorKind::ValueValidation),
             ("tickerd simulator --loop", ErrorKind::MissingRequiredArgument),
+            ("tickerd simulator --name api.coinbase.com", ErrorKind::MissingRequiredArgument),
             ("tickerd run --channel user --key-file f --credentials main", ErrorKind::ArgumentConflict),
             ("tickerd run --channel full --endpoint direct --url u", ErrorKind::ArgumentConflict),
             ("tickerd sign rest GET /a --key-file f --feed f", ErrorKind::ArgumentConflict),

@@ -20,6 +20,7 @@ use crate::{
     cli::{Cli, Command},
     config::{self, ChoiceError, Config, Surroundings},
     exit::{Failure, Status},
+    log,
     venue::{self, Venue, exchange::EXCHANGE},
 };
 
@@ -40,6 +41,12 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Credential(options) => credential::run(options, &surroundings()?, &mut io::stdout().lock()),
         Command::Check(check) => {
             let config = load(cli)?;
+            if cli.quiet {
+                // As `run` would: where this is a unit's ExecReload, they are for the journal.
+                log::start(config::Log { level: cli.level(config.log.level), ..config.log });
+                config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+                return Ok(());
+            }
             let mut out = io::stdout().lock();
             said(if check.json { check::print_json(&config, &mut out) } else { check::print(&config, &mut out) })
         }

@@ -322,7 +322,7 @@ async fn credentials_go_over_no_open_network() {
 /// The one test with real sockets: REST trusts what the WebSocket trusts, and nobody else.
 #[tokio::test]
 async fn over_tls_the_certificate_counts() {
-    let (identity, other) = (Identity::generate().expect("made"), Identity::generate().expect("made"));
+    let (identity, other) = (Identity::generate(&[]).expect("made"), Identity::generate(&[]).expect("made"));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let base = format!("https://{}", listener.local_addr().expect("bound"));
     let (key, clock) = (cdp_key(7), Clock::system());

@@ -35,6 +35,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Whether clients come by wss://.
     pub tls: bool,
+    /// Names of hosts that the certificate is for, beside loopback's.
+    pub names: Vec<String>,
     /// A file to be played instead of the market; "-" is standard input.
     pub recording: Option<PathBuf>,
     /// Faults as they were typed.
@@ -85,6 +87,7 @@ pub fn run(cli: &Cli, typed: &cli::Simulator) -> Result<(), Failure> {
         let options = Options {
             listen: typed.listen,
             tls: typed.tls,
+            names: typed.name.clone(),
             recording: typed.recording.clone(),
             faults: typed.fault.clone(),
             exchange,
@@ -123,7 +126,7 @@ pub async fn serve(
     let mut certificate = None;
     let mut acceptor = None;
     if options.tls {
-        let identity = Identity::generate().map_err(SimulatorError::Identity)?;
+        let identity = Identity::generate(&options.names).map_err(SimulatorError::Identity)?;
         certificate = Some(Certificate::write(&identity.certificate)?);
         acceptor = Some(identity.acceptor);
     }
@@ -219,7 +222,7 @@ mod tests {
     fn options(tls: bool) -> Options {
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
         let exchange = simulator::Options::new(Clock::system());
-        Options { listen, tls, recording: None, faults: Vec::new(), exchange }
+        Options { listen, tls, names: Vec::new(), recording: None, faults: Vec::new(), exchange }
     }
 
     /// Hands each line on as it is written.

@@ -27,13 +27,14 @@ pub struct Identity {
 pub struct IdentityError(Box<dyn std::error::Error + Send + Sync>);
 
 impl Identity {
-    /// A new one, for every name of loopback.
+    /// A new one, for every name of loopback, and for those of the venue that it is to stand in for.
     ///
     /// # Errors
-    /// When the cryptography library can not make one.
-    pub fn generate() -> Result<Self, IdentityError> {
+    /// When the cryptography library can not make one, or a name is none.
+    pub fn generate(names: &[String]) -> Result<Self, IdentityError> {
         let key = KeyPair::generate()?;
-        let mut params = CertificateParams::new(NAMES.map(str::to_owned))?;
+        let names: Vec<_> = NAMES.map(str::to_owned).iter().chain(names).cloned().collect();
+        let mut params = CertificateParams::new(names)?;
         params.distinguished_name.push(DnType::CommonName, "tickerd simulator");
         let certificate = params.self_signed(&key)?;
         let secret = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
@@ -77,7 +78,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_that_trusts_it_as_a_root_connects() {
-        let identity = Identity::generate().expect("made");
+        let stood_in_for = "api.coinbase.com";
+        let identity = Identity::generate(&[stood_in_for.to_owned()]).expect("made");
         let mut roots = RootCertStore::empty();
         let certificate = CertificateDer::from_pem_slice(identity.certificate.as_bytes()).expect("PEM");
         roots.add(certificate).expect("a root");
@@ -86,7 +88,7 @@ mod tests {
             .expect("versions")
             .with_root_certificates(roots)
             .with_no_client_auth();
-        for name in NAMES {
+        for name in NAMES.into_iter().chain([stood_in_for]) {
             let (near, far) = tokio::io::duplex(1 << 16);
             let connector = tokio_rustls::TlsConnector::from(Arc::new(config.clone()));
             let name = ServerName::try_from(name).expect("a name");

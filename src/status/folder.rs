@@ -96,16 +96,16 @@ impl Folders {
 }
 
 impl Looked {
-    /// Reads every `status*.json` in these folders.
+    /// Reads every `status*.json` in these folders, and in those of the instances beside them.
     #[must_use]
     pub fn at(folders: &[PathBuf]) -> Self {
         let mut looked = Self::default();
-        for folder in folders {
-            let entries = match fs::read_dir(folder) {
+        for folder in folders.iter().flat_map(|folder| [folder.clone()].into_iter().chain(instances(folder))) {
+            let entries = match fs::read_dir(&folder) {
                 Ok(entries) => entries,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => {
-                    looked.closed.push((folder.clone(), error));
+                    looked.closed.push((folder, error));
                     continue;
                 }
             };
@@ -122,6 +122,20 @@ impl Looked {
         }
         looked
     }
+}
+
+/// The folders of instances: `/run/tickerd@NAME` of `tickerd@NAME.service`, `/run/tickerd-pipe@NAME`. They are not inside the
+/// unit's own, which goes, with all that is in it, when that unit is stopped.
+fn instances(folder: &Path) -> Vec<PathBuf> {
+    let (Some(parent), Some(own)) = (folder.parent(), folder.file_name().and_then(|name| name.to_str())) else {
+        return Vec::new();
+    };
+    let is_one = |name: &str| name.split_once('@').is_some_and(|(unit, _)| unit.starts_with(own));
+    let entries = fs::read_dir(parent).into_iter().flatten().filter_map(Result::ok);
+    let named = entries.filter(|entry| entry.file_name().to_str().is_some_and(is_one));
+    let mut paths: Vec<_> = named.map(|entry| entry.path()).collect();
+    paths.sort();
+    paths
 }
 
 fn is_ours(path: &Path) -> bool {
@@ -221,6 +235,20 @@ mod tests {
         let env = [("RUNTIME_DIRECTORY", "/run/tickerd:/run/more"), ("XDG_RUNTIME_DIR", "/run/user/7")];
         assert_eq!(all(&env), [Path::new("/run/tickerd"), Path::new("/run/user/7/tickerd")]);
         assert_eq!(all(&[("XDG_RUNTIME_DIR", "relative")]), [Path::new("/run/tickerd")]);
+    }
+
+    #[test]
+    fn instances_are_looked_for_beside_the_unit_that_is_none() {
+        let run = tempfile::tempdir().expect("a folder");
+        for unit in ["tickerd", "tickerd@b", "tickerd@a", "tickerd-pipe@a", "tick@a", "tickerd-other"] {
+            fs::create_dir(run.path().join(unit)).expect("ours");
+            fs::write(run.path().join(unit).join("status.json"), "{").expect("ours");
+        }
+        fs::remove_dir_all(run.path().join("tickerd")).expect("ours");
+        let looked = Looked::at(&[run.path().join("tickerd")]);
+        let at = |found: &Found| found.path.strip_prefix(run.path()).expect("below").display().to_string();
+        let found: Vec<_> = looked.found.iter().map(at).collect();
+        assert_eq!(found, ["tickerd-pipe@a/status.json", "tickerd@a/status.json", "tickerd@b/status.json"]);
     }
 
     #[test]
