@@ -12,6 +12,7 @@ mod layers;
 mod load;
 mod mixture;
 mod nearest;
+mod net;
 mod output;
 mod place;
 mod review;
@@ -22,6 +23,7 @@ pub use choice::{Choice, ChoiceError, Chosen, choose};
 pub use credentials::HMAC_EXPIRED;
 pub use flags::Flags;
 pub use load::{ConfigError, credentials, load};
+pub use net::{Environment, Family, Kind, Net, Proxy, Route};
 pub use place::{Place, Problem};
 pub use store::{Store, Stored, write as store};
 pub use surroundings::{Surroundings, read};
@@ -53,6 +55,8 @@ pub struct Config {
     pub log: Log,
     /// Certificates trusted beside the system's own.
     pub ca_file: Option<PathBuf>,
+    /// How the venue is reached.
+    pub net: Net,
     /// What is worth saying at start though it stops nothing.
     pub warnings: Vec<String>,
 }
@@ -72,6 +76,7 @@ impl Config {
         compare("service", &self.service, &other.service);
         compare("log", &self.log, &other.log);
         compare("tls.ca_file", &self.ca_file, &other.ca_file);
+        compare("net", &self.net, &other.net);
         compare("credentials", &self.credentials, &other.credentials);
         let mut renewed = Vec::new();
         for ours in &self.credentials {

@@ -1,18 +1,25 @@
 //! Names, TCP, TLS: a stream to a venue, and with an upgrade a WebSocket; or why not. Each step has its deadline, and each
 //! failure says which step it was.
 
+mod proxy;
 mod tls;
 mod wire;
 
+pub use proxy::ProxyError;
 pub use tls::{TlsError, client_config};
 pub use wire::Wire;
 
-use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    fmt, io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use rustls::pki_types::ServerName;
 use tokio::{
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     time::{sleep, timeout},
 };
 use tokio_rustls::TlsConnector;
@@ -26,6 +33,8 @@ use tokio_tungstenite::{
     },
 };
 
+use crate::config::Net;
+
 /// The resolver's own default is five seconds a server; one answer is enough.
 const LOOKUP_WITHIN: Duration = Duration::from_secs(5);
 
@@ -35,6 +44,9 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(8);
 /// The delay of RFC 8305 (Happy Eyeballs) before the next address is tried beside the one that has not answered: a broken
 /// IPv6 costs a quarter of a second and not a deadline.
 const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
+
+/// One round trip to the proxy, and all that it does itself: a name, three SYNs.
+const PROXY_WITHIN: Duration = Duration::from_secs(10);
 
 /// Two round trips and a certificate.
 const TLS_WITHIN: Duration = Duration::from_secs(10);
@@ -83,6 +95,7 @@ pub trait Dial: Send + Sync {
 #[derive(Debug)]
 pub struct Network {
     tls: Arc<rustls::ClientConfig>,
+    net: Net,
 }
 
 /// Why there is no stream, or no WebSocket.
@@ -94,6 +107,8 @@ pub enum DialError {
     Lookup(String, io::Error),
     /// None of its addresses answered.
     Connect(String, io::Error),
+    /// The proxy lets nobody through.
+    Proxy(String, ProxyError),
     /// No TLS, the certificate included.
     Tls(String, io::Error),
     /// The server answered the upgrade with something else.
@@ -114,22 +129,30 @@ impl Network {
     /// sessions are resumed only within one configuration.
     #[must_use]
     pub fn new(tls: Arc<rustls::ClientConfig>) -> Self {
-        Self { tls }
+        Self { tls, net: Net::default() }
+    }
+
+    /// Goes the way that the configuration says.
+    #[must_use]
+    pub fn reached(self, net: Net) -> Self {
+        Self { net, ..self }
     }
 
     async fn reach(&self, url: &str) -> Result<Opened, DialError> {
         let uri: Uri = url.parse().map_err(|_| DialError::Url(url.to_owned()))?;
         let (host, port, secure) = place(&uri).ok_or_else(|| DialError::Url(url.to_owned()))?;
 
-        let lookup = tokio::net::lookup_host((host.as_str(), port));
-        let addresses: Vec<_> = within("name lookup", LOOKUP_WITHIN, lookup)
-            .await?
-            .map_err(|error| DialError::Lookup(host.clone(), error))?
-            .collect();
-        let stream = connect(interleaved(addresses)).await.map_err(|error| DialError::Connect(host.clone(), error))?;
-        let peer = stream.peer_addr().map_or_else(|_| host.clone(), |address| address.to_string());
-        // Subscribes are small and wanted at once.
-        let _ = stream.set_nodelay(true);
+        let proxy = self.net.route.proxy(&host, secure);
+        let (mut stream, mut peer) = match proxy {
+            None => self.stream(&host, port).await?,
+            Some(proxy) => self.stream(&proxy.host, proxy.port).await?,
+        };
+        if let Some(proxy) = proxy {
+            let through = proxy::through(proxy, &mut stream, &host, port);
+            let passed = within("proxy", PROXY_WITHIN, through).await?;
+            passed.map_err(|error| DialError::Proxy(proxy.to_string(), error))?;
+            peer.push_str(" (proxy)");
+        }
 
         let wire = if secure {
             let failed = |error| DialError::Tls(host.clone(), error);
@@ -140,6 +163,27 @@ impl Network {
             Wire::new(stream)
         };
         Ok(Opened { wire, peer })
+    }
+
+    /// A stream to whichever address of a host answers, and that address.
+    async fn stream(&self, host: &str, port: u16) -> Result<(TcpStream, String), DialError> {
+        let lookup = tokio::net::lookup_host((host, port));
+        let mut addresses: Vec<_> = within("name lookup", LOOKUP_WITHIN, lookup)
+            .await?
+            .map_err(|error| DialError::Lookup(host.to_owned(), error))?
+            .collect();
+        let known = addresses.len();
+        addresses.retain(|address| self.net.takes(address.ip()));
+        if addresses.is_empty() && known > 0 {
+            let what = "it has no address of the family that net.ip or net.bind wants";
+            return Err(DialError::Lookup(host.to_owned(), io::Error::other(what)));
+        }
+        let connecting = connect(interleaved(addresses), self.net.bind);
+        let stream = connecting.await.map_err(|error| DialError::Connect(host.to_owned(), error))?;
+        let peer = stream.peer_addr().map_or_else(|_| host.to_owned(), |address| address.to_string());
+        // Subscribes are small and wanted at once.
+        let _ = stream.set_nodelay(true);
+        Ok((stream, peer))
     }
 }
 
@@ -227,7 +271,7 @@ fn interleaved(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 }
 
 /// The first address to answer wins; the others are let go.
-async fn connect(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
+async fn connect(addresses: Vec<SocketAddr>, from: Option<IpAddr>) -> io::Result<TcpStream> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     let mut rest = addresses.into_iter();
     let mut trying = FuturesUnordered::new();
@@ -235,7 +279,7 @@ async fn connect(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
         match rest.next() {
             Some(address) => trying.push(async move {
                 let late = || io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {CONNECT_WITHIN:?}"));
-                let result = timeout(CONNECT_WITHIN, TcpStream::connect(address)).await.unwrap_or_else(|_| Err(late()));
+                let result = timeout(CONNECT_WITHIN, connect_to(address, from)).await.unwrap_or_else(|_| Err(late()));
                 result.map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))
             }),
             None if trying.is_empty() => return Err(last),
@@ -250,6 +294,14 @@ async fn connect(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
             () = sleep(NEXT_ADDRESS_AFTER), if more => {}
         }
     }
+}
+
+async fn connect_to(address: SocketAddr, from: Option<IpAddr>) -> io::Result<TcpStream> {
+    let Some(from) = from else { return TcpStream::connect(address).await };
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    let of_net_bind = |error: io::Error| io::Error::new(error.kind(), format!("from net.bind {from}: {error}"));
+    socket.bind(SocketAddr::new(from, 0)).map_err(of_net_bind)?;
+    socket.connect(address).await
 }
 
 fn refusal(host: &str, error: tungstenite::Error) -> DialError {
@@ -281,6 +333,7 @@ impl fmt::Display for DialError {
             Self::Url(url) => write!(f, "{url} is no URL of a venue: wss://host[:port]/path, or https:// for REST"),
             Self::Lookup(host, error) => write!(f, "name lookup of {host}: {error}"),
             Self::Connect(host, error) => write!(f, "connect to {host}: {error}"),
+            Self::Proxy(proxy, error) => write!(f, "the proxy {proxy}: {error}"),
             Self::Tls(host, error) => {
                 write!(f, "TLS with {host}: {error}")?;
                 let unknown = error.to_string().contains("UnknownIssuer");

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use self::segments::Segments;
 use crate::{
-    config::{Config, Destination, Events, Feed, Form, IfRefused, Sync, WhenSlow},
+    config::{Config, Destination, Events, Family, Feed, Form, IfRefused, Route, Sync, WhenSlow},
     venue::{Product, Subscribe},
 };
 
@@ -34,6 +34,17 @@ pub fn print(config: &Config, out: &mut impl Write) -> io::Result<()> {
     }
     if let Some(path) = &config.ca_file {
         line(out, "extra roots", &path.display().to_string())?;
+    }
+    if !matches!(config.net.route, Route::Direct) {
+        line(out, "proxy", &config.net.route.to_string())?;
+    }
+    if let Some(address) = config.net.bind {
+        line(out, "from", &address.to_string())?;
+    }
+    match config.net.ip {
+        Family::Any => {}
+        Family::V4 => line(out, "ip", "version 4 alone")?,
+        Family::V6 => line(out, "ip", "version 6 alone")?,
     }
     for origin in &config.credentials {
         writeln!(out)?;
@@ -102,6 +113,7 @@ pub fn print_json(config: &Config, out: &mut impl Write) -> io::Result<()> {
         "service": { "ready": config.service.ready, "drain_ms": u64::try_from(config.service.drain.as_millis()).unwrap_or(u64::MAX) },
         "log": { "level": config.log.level.as_str().to_lowercase(), "format": config.log.format },
         "ca_file": config.ca_file,
+        "net": { "proxy": config.net.route.to_string(), "bind": config.net.bind, "ip": config.net.ip },
         "warnings": config.warnings,
     });
     if let Some(segments) = Segments::of(config) {

@@ -17,7 +17,7 @@ use crate::{
     auth::{Credentials, Secret, Signer},
     cli,
     clock::Clock,
-    config::{HMAC_EXPIRED, Store, Surroundings, read, store},
+    config::{HMAC_EXPIRED, Net, Store, Surroundings, read, store},
     desk::Desk,
     exit::{Failure, Status},
     net::{Network, client_config},
@@ -70,7 +70,8 @@ fn add(options: &cli::Add, around: &Surroundings, out: &mut impl Write) -> Resul
         Failure::new(Status::Output, format!("{} can not be written, nothing is stored: {error}", path.display()))
     })?;
     let credentials = Arc::new(credentials);
-    let answer = if options.offline { None } else { Some(ask(&credentials, venue, options.rest.as_deref())?) };
+    let net = Net::of_environment(around).map_err(|what| Failure::new(Status::Config, what))?;
+    let answer = if options.offline { None } else { Some(ask(&credentials, venue, options.rest.as_deref(), net)?) };
     said(print_stored(&credentials, venue, answer.as_ref(), &path, &stored, out))
 }
 
@@ -86,7 +87,7 @@ fn unfit_here(unfit: Unfit) -> String {
 }
 
 /// Whether the venue takes them, unless that can not be found out in a time for which a person waits.
-fn ask(credentials: &Arc<Credentials>, venue: &Venue, base: Option<&str>) -> Result<RestSaid, Failure> {
+fn ask(credentials: &Arc<Credentials>, venue: &Venue, base: Option<&str>, net: Net) -> Result<RestSaid, Failure> {
     const PATIENCE: Duration = Duration::from_secs(10);
     let rest = venue.rest;
     let base = base.unwrap_or(rest.url).trim_end_matches('/');
@@ -98,7 +99,7 @@ fn ask(credentials: &Arc<Credentials>, venue: &Venue, base: Option<&str>) -> Res
     };
     let desk = Desk::new(credentials.clone());
     let asking = async {
-        let client = Client::new(Arc::new(Network::new(tls)), Clock::system(), Random::system());
+        let client = Client::new(Arc::new(Network::new(tls).reached(net)), Clock::system(), Random::system());
         timeout(PATIENCE, client.permissions(rest, base, &desk)).await
     };
     let late = format!("{base} gave no answer within {} s", PATIENCE.as_secs());

@@ -19,7 +19,9 @@ use crate::{
     auth::{Credentials, KeyFile, Scheme, Secret, jwt},
     cli::{self, Cli},
     clock::Clock,
-    config::{Config, Destination, Events, Feed, Keep, Log, LogFormat, Output, Packing, Ready, Rotate, Sync, WhenSlow},
+    config::{
+        Config, Destination, Events, Feed, Keep, Log, LogFormat, Net, Output, Packing, Ready, Rotate, Sync, WhenSlow,
+    },
     exit::{Failure, Status},
     log,
     net::{Network, client_config},
@@ -153,6 +155,7 @@ fn config(venue: &'static Venue, exchange: SocketAddr, credentials: Arc<Credenti
         service: crate::config::Service { ready: Ready::Started, drain: Duration::from_secs(10) },
         log: Log { level: Level::ERROR, format: LogFormat::Auto },
         ca_file: None,
+        net: Net::default(),
         warnings: Vec::new(),
     })
 }

@@ -6,7 +6,7 @@ use super::{block_on, keep_out_of_core_files, load, surroundings as of_process};
 use crate::{
     cli::{self, Cli},
     clock::Clock,
-    config::Config,
+    config::{Config, Route},
     exit::{Failure, Status},
     log,
     net::{Network, client_config},
@@ -31,7 +31,7 @@ pub fn run(cli: &Cli, options: &cli::Run) -> Result<(), Failure> {
     block_on(async {
         let random = Random::system();
         let surroundings = Surroundings {
-            dial: Arc::new(Network::new(tls)),
+            dial: Arc::new(Network::new(tls).reached(config.net.clone())),
             clock: Clock::system(),
             run: Arc::new(Run::new(&random)),
             random,
@@ -51,6 +51,9 @@ fn say_what_is_run(config: &Config) {
     match &config.source {
         Some(path) => tracing::info!("tickerd {version}, configuration {}", path.display()),
         None => tracing::info!("tickerd {version}, configuration from the command line"),
+    }
+    if !matches!(config.net.route, Route::Direct) {
+        tracing::info!("through the proxy {}", config.net.route);
     }
     for warning in &config.warnings {
         tracing::warn!("{warning}");

@@ -28,7 +28,8 @@ pub(super) fn review(name: &str, typed: &Spanned<draft::Credentials>, by: &str, 
     let section = typed.span();
     let draft = typed.get_ref();
     let known = review.problems.len();
-    let mut reader = Reader { name, by, review };
+    let (called, by) = (format!("credentials.{name}"), format!("{by} wants it for credentials \"{name}\""));
+    let mut reader = Reader { name, section: &called, by: &by, review };
     let origin = match (&draft.key_file, &draft.key, &draft.secret) {
         (Some(file), None, None) => reader.key_file(file, draft),
         (None, Some(key), Some(secret)) => reader.parts(key, secret, draft),
@@ -50,9 +51,18 @@ pub(super) fn review(name: &str, typed: &Spanned<draft::Credentials>, by: &str, 
     origin.filter(|_| review.problems.len() == known)
 }
 
+/// A text that may hold a secret, and where it is from.
+pub(super) fn text(section: &str, key: &str, typed: &Spanned<Source>, review: &mut Review) -> Option<(Secret, String)> {
+    let by = format!("{section}.{key} wants it");
+    Reader { name: section, section, by: &by, review }.source(typed, key)
+}
+
 /// One set of credentials while it is being read.
 struct Reader<'r, 'a> {
     name: &'r str,
+    /// Where they are configured: "credentials.main".
+    section: &'r str,
+    /// Who wants them: "feed "x" wants it for credentials "main"".
     by: &'r str,
     review: &'r mut Review<'a>,
 }
@@ -193,7 +203,7 @@ impl Reader<'_, '_> {
         // A secret that was typed where a variable's name belongs is seldom all capitals.
         let is_name = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
         let called = if name.bytes().all(is_name) { format!("${name}") } else { "the variable named here".to_owned() };
-        let what = format!("{called} is not set or empty; {} wants it for credentials \"{}\"", self.by, self.name);
+        let what = format!("{called} is not set or empty; {}", self.by);
         self.wrong(at, key, &what);
         None
     }
@@ -216,12 +226,7 @@ impl Reader<'_, '_> {
         let text = match read(path, LONGEST_SECRET) {
             Ok(text) => text,
             Err(cause) => {
-                let what = format!(
-                    "{} can not be read: {cause}; {} wants it for credentials \"{}\"",
-                    path.display(),
-                    self.by,
-                    self.name
-                );
+                let what = format!("{} can not be read: {cause}; {}", path.display(), self.by);
                 self.wrong(at, key, &what);
                 return None;
             }
@@ -240,12 +245,12 @@ impl Reader<'_, '_> {
     }
 
     fn wrong(&mut self, at: &Range<usize>, key: &str, what: &str) {
-        let key = format!("credentials.{}.{key}", self.name);
+        let key = format!("{}.{key}", self.section);
         self.review.wrong(at, key.trim_end_matches('.'), what);
     }
 
     fn mistaken(&mut self, at: &Range<usize>, key: &str, what: &str, mistake: Mistake) {
-        self.review.mistaken(at, &format!("credentials.{}.{key}", self.name), what, mistake);
+        self.review.mistaken(at, &format!("{}.{key}", self.section), what, mistake);
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use toml::Spanned;
 
-use super::{Form, IfRefused, LogFormat, Packing, Ready, WhenSlow};
+use super::{Family, Form, IfRefused, LogFormat, Packing, Ready, WhenSlow};
 use crate::auth;
 
 /// The whole of it.
@@ -18,6 +18,7 @@ pub(super) struct Draft {
     pub service: Service,
     pub log: Log,
     pub tls: Tls,
+    pub net: Net,
 }
 
 #[derive(Default, Deserialize)]
@@ -119,6 +120,14 @@ pub(super) enum Level {
 #[serde(default, deny_unknown_fields, expecting = "a table")]
 pub(super) struct Tls {
     pub ca_file: Option<Spanned<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub(super) struct Net {
+    pub proxy: Option<Spanned<Source>>,
+    pub bind: Option<Spanned<String>>,
+    pub ip: Option<Spanned<Family>>,
 }
 
 impl From<Scheme> for auth::Scheme {

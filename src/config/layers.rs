@@ -221,6 +221,9 @@ fn explain(message: &str, key: &str) -> String {
             _ => "a table of its own is expected; write [credentials.main] and below it key = … and secret = …"
                 .to_owned(),
         },
+        _ if key == "net.proxy" => {
+            format!("write \"http://HOST:PORT\", \"socks5://HOST:PORT\", \"none\", or {SOURCES}")
+        }
         _ if key == "feed" => "a list is expected; write [[feed]], with two brackets, before each feed".to_owned(),
         _ => {
             let message = message.strip_prefix("invalid type: ").unwrap_or(message);

@@ -19,7 +19,7 @@ use super::{
     layers::Layers,
     mixture,
     nearest::hint,
-    output,
+    net, output,
     place::{Place, Problem},
     review::Review,
     surroundings::read,
@@ -93,6 +93,7 @@ pub fn load(flags: &Flags, around: &Surroundings) -> Result<Config, ConfigError>
     let output = output::review(&draft.output, &mut review);
     let service = service(&draft.service, &mut review);
     let ca_file = draft.tls.ca_file.as_ref().and_then(|typed| ca_file(typed, &mut review));
+    let net = net::review(&draft.net, &mut review);
     let output = match output {
         Some(output) if review.problems.is_empty() => output,
         _ => return Err(ConfigError::Wrong(review.problems)),
@@ -110,6 +111,7 @@ pub fn load(flags: &Flags, around: &Surroundings) -> Result<Config, ConfigError>
             format: draft.log.format.unwrap_or(LogFormat::Auto),
         },
         ca_file,
+        net,
         warnings: review.warnings,
     })
 }

@@ -137,7 +137,7 @@ const TABLE: [Row; 39] = [
         "sign it; take market channels from wss://advanced-trade-ws.coinbase.com"),
     row(M::AllowedIps, "the key is bound to other IP addresses",
         "the venue refuses from anywhere else; IPv6 or a new NAT is elsewhere",
-        "add this machine's address to the key's list in the CDP portal, or empty the list"),
+        "add this machine's address to the key's list in the CDP portal; net.ip = \"4\" and net.bind choose the address"),
     row(M::Permission, "the key lacks a permission, or is of another portfolio",
         "subscribing to private channels takes the permission to view",
         "make a key that may view this portfolio, in the CDP portal"),

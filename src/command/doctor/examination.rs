@@ -56,7 +56,7 @@ impl<'a> Examination<'a> {
     /// Nobody is asked yet.
     pub fn new(patient: &'a Patient) -> Result<Self, Failure> {
         let tls = client_config(patient.ca_file.as_ref()).map_err(|error| Failure::new(Status::Config, error))?;
-        let dial: Arc<dyn Dial> = Arc::new(Network::new(tls));
+        let dial: Arc<dyn Dial> = Arc::new(Network::new(tls).reached(patient.net.clone()));
         let (clock, random) = (Clock::system(), Random::system());
         let client = Client::new(dial.clone(), clock.clone(), random.clone());
         let desks = patient.credentials.iter().map(|origin| Arc::new(Desk::new(origin.credentials.clone()))).collect();

@@ -7,7 +7,7 @@ use crate::{
     auth::Credentials,
     cli::{self, Cli},
     command::{no_credentials, venue_named, venue_of},
-    config::{self, ChoiceError, Chosen, Config, ConfigError, Feed, Flags, HMAC_EXPIRED, Origin, Surroundings},
+    config::{self, ChoiceError, Chosen, Config, ConfigError, Feed, Flags, HMAC_EXPIRED, Net, Origin, Surroundings},
     exit::{Failure, Status},
     venue::{self, Venue},
     verdict,
@@ -20,6 +20,8 @@ pub(super) struct Patient {
     pub feeds: Vec<Feed>,
     pub credentials: Vec<Origin>,
     pub ca_file: Option<std::path::PathBuf>,
+    /// How the venue is reached.
+    pub net: Net,
     pub warnings: Vec<String>,
 }
 
@@ -97,11 +99,11 @@ fn wrong(error: ConfigError, report: &mut Report) -> Result<Admission, Failure> 
 
 impl From<Config> for Patient {
     fn from(config: Config) -> Self {
-        let Config { source, feeds, credentials, ca_file, mut warnings, .. } = config;
+        let Config { source, feeds, credentials, ca_file, net, mut warnings, .. } = config;
         // That is a finding, and said as one.
         warnings.retain(|warning| warning != HMAC_EXPIRED);
         let source = source.map_or_else(|| "options alone".to_owned(), |path| path.display().to_string());
-        Self { source, feeds, credentials, ca_file, warnings }
+        Self { source, feeds, credentials, ca_file, net, warnings }
     }
 }
 
@@ -116,6 +118,9 @@ impl Patient {
     ) -> Result<Self, ConfigError> {
         let Chosen { origin, config } = chosen;
         let ca_file = config.as_ref().and_then(|config| config.ca_file.clone());
+        let of_config = config.as_ref().map(|config| config.net.clone());
+        // A variable that names no proxy is said by whatever reads a configuration.
+        let net = of_config.unwrap_or_else(|| Net::of_environment(around).unwrap_or_default());
         let mut feeds = config.map_or_else(Vec::new, |config| config.feeds);
         let name = origin.credentials.name();
         let is_at = |feed: &Feed| url.is_none() && venue.is_none_or(|venue| venue.name == feed.venue.name);
@@ -135,6 +140,6 @@ impl Patient {
             feed.credentials = Some(origin.credentials.clone());
         }
         let source = format!("none: the credentials alone, of {}", origin.key_from);
-        Ok(Self { source, feeds, credentials: vec![origin], ca_file, warnings: Vec::new() })
+        Ok(Self { source, feeds, credentials: vec![origin], ca_file, net, warnings: Vec::new() })
     }
 }

@@ -72,7 +72,7 @@ pub(super) const ROWS: &[Row] = &[
         "send key, passphrase, timestamp and signature with it; level2_batch, of the public ones, wants none"),
     row(M::AllowedIps, "the key is bound to other IP addresses",
         "the venue refuses from anywhere else; IPv6 or a new NAT is elsewhere",
-        "add this machine's address to the key's list at https://exchange.coinbase.com/profile/api"),
+        "add this machine's address to its list at https://exchange.coinbase.com/profile/api; net.ip and net.bind choose the address"),
     row(M::Permission, "the key lacks a permission, or is of another profile",
         "what is one's own takes the permission to view",
         "make a key that may view this profile at https://exchange.coinbase.com/profile/api"),
