@@ -158,7 +158,7 @@ fn aside(input: &Input, ledger: &mut Ledger) {
 fn read(part: &Part, options: Options, ledger: &mut Ledger, mut repair: Option<&mut Repair>) -> Result<Read, Failed> {
     let failed = |source| AuditError { path: part.path.clone(), source };
     let running = matches!(part.role, Role::Growing(true));
-    let mut lines = Lines::new(source::open(&part.path).map_err(failed)?, !options.quick);
+    let mut lines = Lines::new(part.open().map_err(failed)?, !options.quick);
     let mut read = Read { index: ledger.file(), file: part.label(), ..Read::default() };
     // A stream may be of several segments, each with its `sealed` line: where this one begins, and what had come by then.
     let (mut base, mut since) = (0, Counts::default());

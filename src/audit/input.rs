@@ -3,13 +3,16 @@
 use std::{
     collections::BTreeMap,
     ffi::OsStr,
-    fmt, fs, io,
+    fmt,
+    fs::{self, File},
+    io::{self, Read},
     path::{Path, PathBuf},
     time::SystemTime,
 };
 
 use rustix::process::{Pid, test_kill_process};
 
+use super::source;
 use crate::segment::{ASIDE, Packing, Seal, Tape, aside};
 
 /// One tape: files that belong together.
@@ -34,6 +37,8 @@ pub struct Part {
     pub path: PathBuf,
     /// What it is of its tape.
     pub role: Role,
+    /// The file that grows stays the one that was found, whatever it is called by the time it is read.
+    held: Option<File>,
 }
 
 /// What a file is of its tape.
@@ -66,36 +71,55 @@ type Start = (SystemTime, u32);
 /// By folder and tape, the segments by their start, and all else.
 type Gathered = BTreeMap<PathBuf, (BTreeMap<Start, PathBuf>, Vec<PathBuf>, bool)>;
 
-/// Finds what these arguments mean: files, folders, or "-".
+/// Finds what these arguments mean: files, folders, or "-". A folder may be recorded into meanwhile.
 ///
 /// # Errors
 /// When one is not there, can not be read, or is a folder without a recording.
 pub fn gather(arguments: &[PathBuf]) -> Result<Vec<Input>, InputError> {
-    let mut gathered = Gathered::new();
+    /// A folder changes at a rotation, a compression, a removal: each some seconds apart at the least, and looking takes none.
+    const LOOKS: usize = 5;
+    let mut listed = list(arguments)?;
+    let mut looks = 1;
+    loop {
+        let inputs = arrange(&listed);
+        // What grows is held open by now; what was listed before and behind that is of one moment.
+        let again = list(arguments)?;
+        if again == listed || looks == LOOKS {
+            return Ok(inputs);
+        }
+        (listed, looks) = (again, looks + 1);
+    }
+}
+
+/// The files that are meant, and whether all of a folder is.
+fn list(arguments: &[PathBuf]) -> Result<Vec<(PathBuf, bool)>, InputError> {
+    let mut listed = Vec::new();
     for argument in arguments {
-        if argument == Path::new("-") {
-            gathered.entry(argument.clone()).or_default().1.push(argument.clone());
-            continue;
-        }
         let unreadable = |error| InputError::Unreadable(argument.clone(), error);
-        if !fs::metadata(argument).map_err(unreadable)?.is_dir() {
-            put(&mut gathered, argument, false);
+        if argument == Path::new("-") || !fs::metadata(argument).map_err(unreadable)?.is_dir() {
+            listed.push((argument.clone(), false));
             continue;
         }
-        let before = gathered.len();
         let mut paths = Vec::new();
         for entry in fs::read_dir(argument).map_err(unreadable)? {
-            paths.push(entry.map_err(unreadable)?.path());
+            paths.push((entry.map_err(unreadable)?.path(), true));
         }
+        paths.retain(|(path, _)| path.is_file() && is_recording(path));
         paths.sort();
-        for path in paths.iter().filter(|path| path.is_file() && is_recording(path)) {
-            put(&mut gathered, path, true);
-        }
-        if gathered.len() == before {
+        if paths.is_empty() {
             return Err(InputError::Nothing(argument.clone()));
         }
+        listed.append(&mut paths);
     }
-    Ok(gathered.into_iter().map(|(tape, (segments, others, whole))| input(tape, segments, others, whole)).collect())
+    Ok(listed)
+}
+
+fn arrange(listed: &[(PathBuf, bool)]) -> Vec<Input> {
+    let mut gathered = Gathered::new();
+    for (path, whole) in listed {
+        put(&mut gathered, path, *whole);
+    }
+    gathered.into_iter().map(|(tape, (segments, others, whole))| input(tape, segments, others, whole)).collect()
 }
 
 /// Whether a file of a folder is data, by its name.
@@ -149,7 +173,8 @@ fn input(name: PathBuf, segments: BTreeMap<Start, PathBuf>, others: Vec<PathBuf>
     for path in others {
         let is_growing = path == name && (aside(&name, "lock").exists() || !parts.is_empty());
         let role = if is_growing { Role::Growing(is_running(&name)) } else { Role::Alone };
-        parts.push(Part { path, role });
+        let held = is_growing.then(|| File::open(&path).ok()).flatten();
+        parts.push(Part { path, role, held });
     }
     let mut input = Input { events: events_of(&name), name, parts, orphans: Vec::new(), unsealed: Vec::new() };
     if whole {
@@ -168,7 +193,7 @@ fn segment(path: PathBuf) -> Part {
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => Some(Err(format!("{} can not be read: {error}", beside.display()))),
     };
-    Part { path, role: Role::Segment { name, seal } }
+    Part { path, role: Role::Segment { name, seal }, held: None }
 }
 
 /// Raw records have their events beside them: tape.events.
@@ -212,6 +237,23 @@ impl Input {
 }
 
 impl Part {
+    /// Its bytes, unpacked. A segment may have been compressed since it was found.
+    ///
+    /// # Errors
+    /// When it can not be opened, or its first bytes can not be read.
+    pub fn open(&self) -> io::Result<Box<dyn Read>> {
+        if let Some(file) = &self.held {
+            return source::unpacked(file.try_clone()?);
+        }
+        let opened = source::open(&self.path);
+        let (Role::Segment { name, .. }, Err(error)) = (&self.role, &opened) else { return opened };
+        if error.kind() != io::ErrorKind::NotFound {
+            return opened;
+        }
+        let packed = [Packing::Zstd, Packing::Gzip].map(|packing| format!("{name}{}", packing.suffix()));
+        packed.iter().find_map(|name| source::open(&self.path.with_file_name(name)).ok()).map_or(opened, Ok)
+    }
+
     /// As reports call it.
     #[must_use]
     pub fn label(&self) -> String {

@@ -21,7 +21,10 @@ pub fn open(path: &Path) -> io::Result<Box<dyn Read>> {
 }
 
 /// One frame after another, one member after another: however many there are.
-fn unpacked(mut from: impl Read + 'static) -> io::Result<Box<dyn Read>> {
+///
+/// # Errors
+/// When the first bytes can not be read.
+pub fn unpacked(mut from: impl Read + 'static) -> io::Result<Box<dyn Read>> {
     let mut first = Vec::new();
     from.by_ref().take(ZSTD.len() as u64).read_to_end(&mut first)?;
     let (is_gzip, is_zstd) = (first.starts_with(GZIP), first.starts_with(ZSTD));

@@ -3,7 +3,7 @@
 use std::{fs, io::Write};
 
 use tickerd::{
-    audit::{Verdict, Weight},
+    audit::{Options, Verdict, Weight, gather},
     record::Form,
     segment::State,
 };
@@ -45,4 +45,28 @@ fn a_sealed_segment_is_right_however_it_is_packed_and_torn_where_it_is_cut() {
             assert_eq!(faults.contains(&"seal".to_owned()), is_short, "{suffix} {cut}: {faults:?}");
         }
     }
+}
+
+/// A nightly audit of a folder that is recorded into took each rotation and each compression for a hole.
+#[test]
+fn a_folder_may_be_recorded_into_while_it_is_audited() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut tape = Tape::new(Form::Envelope);
+    tape.begin(1);
+    (0..100).for_each(|_| tape.message());
+    let plain = tape.seal(folder.path(), State::Sealed);
+    (0..100).for_each(|_| tape.message());
+    let growing = folder.path().join("tape.ndjson");
+    fs::write(&growing, tape.bytes()).expect("ours");
+    let size = fs::metadata(&plain).expect("there").len() + tape.bytes().len() as u64;
+    let [input] = &gather(&[folder.path().to_owned()]).expect("a recording")[..] else { panic!("one tape") };
+
+    // The keeper compresses the segment, and the writer begins another file.
+    fs::write(format!("{}.zst", plain.display()), zstd(&fs::read(&plain).expect("there"))).expect("ours");
+    fs::remove_file(&plain).expect("ours");
+    fs::rename(&growing, folder.path().join("tape-20261124T180000Z.ndjson")).expect("ours");
+    fs::write(&growing, "").expect("ours");
+    let report = tickerd::audit::audit(input, Options { quick: false }, None).expect("readable");
+    assert_eq!((kinds(&report, Weight::Fault), report.seals.right), (Vec::new(), 1));
+    assert_eq!(report.bytes, size, "all of it is read");
 }
