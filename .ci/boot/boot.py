@@ -1,4 +1,5 @@
-"""The trials, in their order, on one machine after another: .ci/boot/run starts it. TICKERD_SUITES=trixie takes one machine alone."""
+"""The trials, in their order, on one machine after another: .ci/boot/run starts it. TICKERD_SUITES=trixie takes one machine alone.
+What was typed and told for docs/INSTALL.md is in target/boot/transcript-SUITE.txt then."""
 
 import os
 import sys
@@ -62,6 +63,15 @@ def go_through(machine, package, following):
     return failed
 
 
+def is_documented(machine):
+    """Whether docs/INSTALL.md shows what was typed, as it was typed and in that order."""
+    manual = Path("docs/INSTALL.md").read_text().split("```text\n", 1)[1].split("```", 1)[0]
+    shown = [line for line in manual.splitlines() if line.startswith("# ")]
+    typed = [line for line in machine.transcript if line.startswith("# ")]
+    say(f"{'PASS' if shown == typed else 'FAIL'} {machine.suite}: docs/INSTALL.md shows what was typed [{len(typed)} commands]")
+    return shown == typed
+
+
 def main():
     folder, package, following = (Path(argument).resolve() for argument in sys.argv[1:])
     suites = os.environ.get("TICKERD_SUITES", "bookworm,trixie").split(",")
@@ -71,6 +81,7 @@ def main():
         try:
             say(f"\n== {suite}, {machine.sh('systemctl --version').splitlines()[0]}")
             failed += go_through(machine, package, following)
+            failed += not is_documented(machine)
             (folder / f"transcript-{suite}.txt").write_text("\n".join(machine.transcript) + "\n")
         finally:
             machine.halt()

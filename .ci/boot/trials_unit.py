@@ -247,7 +247,15 @@ def newer(machine):
         machine.sh(command)
     rest(machine)
     expect(machine.show("tickerd", "Type") == "notify-reload", "the drop-in is not read")
-    reload(machine)
+    before = machine.journal("tickerd").count("reloaded: files reopened")
+    machine.sh("systemctl reload tickerd; journalctl --sync")
+    expect(machine.journal("tickerd").count("reloaded: files reopened") == before + 1, "it did not wait for the reload")
+    main, good = machine.show("tickerd", "MainPID"), machine.read(CONFIG)
+    machine.write(CONFIG, good.replace("[output]", "[outptu]"), 0o640)
+    # HUP is systemd's here, and comes first: the daemon says what is wrong, goes on as it was, and the reload fails all the same.
+    expect(machine.run("systemctl reload tickerd").returncode != 0, "a wrong configuration was reloaded")
+    machine.write(CONFIG, good, 0o640)
+    expect(machine.show("tickerd", "MainPID", "ActiveState") == [main, "active"], "it is another process now")
     machine.sh("systemd-analyze verify --man=no tickerd.service; rm -r /etc/systemd/system/tickerd.service.d")
     rest(machine)
     return "notify-reload"
