@@ -98,7 +98,7 @@ fn wants_a_login(stream: &mut TcpStream) -> io::Result<(bool, String)> {
 /// It never comes to an end.
 fn rambles(stream: &mut TcpStream) -> io::Result<(bool, String)> {
     let heard = head(stream)?;
-    let _ = stream.write_all(&[b"HTTP/1.1 200 OK\r\n".as_slice(), &[b'x'; 20_000]].concat());
+    let _ = stream.write_all(format!("HTTP/1.1 200 OK\r\n{}", "x".repeat(20_000)).as_bytes());
     Ok((false, heard))
 }
 
@@ -158,7 +158,7 @@ fn websocket_and_rest_go_through_a_proxy_that_wants_a_login() {
         let output = run(&[("HTTPS_PROXY", &url), roots], ["--lines", "20"]);
         let told = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{told}");
-        assert_eq!(output.stdout.iter().filter(|byte| **byte == b'\n').count(), 20);
+        assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 20);
         assert!(told.contains(&format!("{scheme}://{place}, from $HTTPS_PROXY")), "{told}");
         let heard = heard.lock().expect("whole");
         assert!(heard.len() >= 2, "the clock is asked by REST: {heard:?}");
@@ -228,7 +228,7 @@ fn the_address_to_come_from_can_be_chosen() {
         ]);
         command.env_clear().envs([roots, more]).stdin(Stdio::null()).output().expect("runs")
     };
-    let count = |output: &Output| output.stdout.iter().filter(|byte| **byte == b'\n').count();
+    let count = |output: &Output| String::from_utf8_lossy(&output.stdout).lines().count();
     assert_eq!(count(&run(("TICKERD_NET__BIND", "127.0.0.2"))), 5);
     assert_eq!(count(&run(("TICKERD_NET__IP", "\"4\""))), 5);
     let other = run(("TICKERD_NET__IP", "\"6\""));
