@@ -8,6 +8,7 @@ mod credentials;
 mod draft;
 mod feed;
 mod flags;
+mod http;
 mod layers;
 mod load;
 mod mixture;
@@ -21,6 +22,7 @@ mod surroundings;
 pub use choice::{Choice, ChoiceError, Chosen, choose};
 pub use credentials::HMAC_EXPIRED;
 pub use flags::Flags;
+pub use http::Listen;
 pub use load::{ConfigError, credentials, load};
 pub use place::{Place, Problem};
 pub use store::{Store, Stored, write as store};
@@ -53,6 +55,8 @@ pub struct Config {
     pub log: Log,
     /// Certificates trusted beside the system's own.
     pub ca_file: Option<PathBuf>,
+    /// Where metrics and health are asked for over HTTP, if anywhere.
+    pub http: Option<Listen>,
     /// What is worth saying at start though it stops nothing.
     pub warnings: Vec<String>,
 }
@@ -72,6 +76,7 @@ impl Config {
         compare("service", &self.service, &other.service);
         compare("log", &self.log, &other.log);
         compare("tls.ca_file", &self.ca_file, &other.ca_file);
+        compare("http.listen", &self.http, &other.http);
         compare("credentials", &self.credentials, &other.credentials);
         let mut renewed = Vec::new();
         for ours in &self.credentials {

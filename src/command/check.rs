@@ -35,6 +35,9 @@ pub fn print(config: &Config, out: &mut impl Write) -> io::Result<()> {
     if let Some(path) = &config.ca_file {
         line(out, "extra roots", &path.display().to_string())?;
     }
+    if let Some(listen) = &config.http {
+        line(out, "metrics", &format!("http://{listen}/metrics"))?;
+    }
     for origin in &config.credentials {
         writeln!(out)?;
         line(out, "credentials", origin.credentials.name())?;

@@ -153,6 +153,7 @@ fn config(venue: &'static Venue, exchange: SocketAddr, credentials: Arc<Credenti
         service: crate::config::Service { ready: Ready::Started, drain: Duration::from_secs(10) },
         log: Log { level: Level::ERROR, format: LogFormat::Auto },
         ca_file: None,
+        http: None,
         warnings: Vec::new(),
     })
 }

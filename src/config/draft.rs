@@ -18,6 +18,13 @@ pub(super) struct Draft {
     pub service: Service,
     pub log: Log,
     pub tls: Tls,
+    pub http: Http,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub(super) struct Http {
+    pub listen: Option<Spanned<String>>,
 }
 
 #[derive(Default, Deserialize)]

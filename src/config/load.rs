@@ -15,7 +15,7 @@ use super::{
     Config, Feed, Flags, Log, LogFormat, Origin, Output, Ready, Service, Store, Surroundings, WhenSlow,
     credentials::{self, HMAC_EXPIRED},
     draft::{self, Draft},
-    feed,
+    feed, http,
     layers::Layers,
     mixture,
     nearest::hint,
@@ -93,6 +93,7 @@ pub fn load(flags: &Flags, around: &Surroundings) -> Result<Config, ConfigError>
     let output = output::review(&draft.output, &mut review);
     let service = service(&draft.service, &mut review);
     let ca_file = draft.tls.ca_file.as_ref().and_then(|typed| ca_file(typed, &mut review));
+    let http = http::review(&draft.http, &mut review);
     let output = match output {
         Some(output) if review.problems.is_empty() => output,
         _ => return Err(ConfigError::Wrong(review.problems)),
@@ -110,6 +111,7 @@ pub fn load(flags: &Flags, around: &Surroundings) -> Result<Config, ConfigError>
             format: draft.log.format.unwrap_or(LogFormat::Auto),
         },
         ca_file,
+        http,
         warnings: review.warnings,
     })
 }
