@@ -1,6 +1,11 @@
 //! What is told of feeds: how they are, what they brought, and what happened to them.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
 
 use prometheus_client::registry::Unit;
 
@@ -10,7 +15,7 @@ use super::{
 };
 use crate::{
     account::Loss,
-    record::Annals,
+    record::{Annals, Deeds},
     session::{Cause, Found},
     status::{Condition, FeedReport, Health},
     venue::Counts,
@@ -73,9 +78,8 @@ fn write_channels(shown: &Shown, reports: &[FeedReport], page: &mut Page<'_>) ->
     page.gauge(Named("tickerd_channel_missing", named), None, missing)?;
     let annals = shown.annals();
     let last = annals.iter().flat_map(|(feed, annals)| {
-        let sample = |(channel, at): (&'static str, std::time::Duration)| {
-            (vec![("feed", *feed), ("channel", channel)], at.as_secs_f64())
-        };
+        let sample =
+            |(channel, at): (&'static str, Duration)| (vec![("feed", *feed), ("channel", channel)], at.as_secs_f64());
         annals.last_data().map(sample)
     });
     let named = "When data of the channel came last, in seconds since 1970; before any has, when tickerd began.";
@@ -132,11 +136,14 @@ fn write_deeds(shown: &Shown, page: &mut Page<'_>) -> fmt::Result {
     page.counter(Named("tickerd_missed", named), None, missed)?;
     let refusals = deeds.iter().flat_map(|(feed, deeds)| {
         let channels = shown.feeds.iter().filter(|known| known.name == **feed).flat_map(|feed| &feed.channels);
-        let names: std::collections::BTreeSet<_> =
-            channels.map(|channel| channel.name).chain([""]).chain(deeds.refusals.keys().copied()).collect();
+        let names: BTreeSet<_> = channels
+            .map(|channel| channel.name)
+            .chain([Deeds::UNKNOWN])
+            .chain(deeds.refusals.keys().copied())
+            .collect();
         names.into_iter().map(|name| (vec![("feed", *feed), ("channel", name)], of(&deeds.refusals, name)))
     });
-    let named = "Refusals of the venue, by channel, which is empty where the venue did not say.";
+    let named = "Refusals of the venue, by channel; unknown where it did not say of what.";
     page.counter(Named("tickerd_refusals", named), None, refusals)?;
     let refilled = deeds.iter().flat_map(|(feed, deeds)| {
         let labels = |outcome| -> Labels<'_> { vec![("feed", *feed), ("outcome", outcome)] };

@@ -28,6 +28,10 @@ impl Page<'_> {
         samples: impl IntoIterator<Item = (Labels<'l>, u64)>,
     ) -> fmt::Result {
         let Named(name, help) = named;
+        let mut samples = samples.into_iter().peekable();
+        if samples.peek().is_none() {
+            return Ok(());
+        }
         let mut family = self.0.encode_descriptor(name, help, unit, MetricType::Counter)?;
         for (labels, value) in samples {
             family.encode_family(&labels)?.encode_counter::<NoLabelSet, _, f64>(&value, None)?;

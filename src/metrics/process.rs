@@ -1,7 +1,10 @@
 //! What is usual of any process, under the names that every exporter gives it. All of it is the process's own, so that a unit
 //! with `ProcSubset=pid` hides none.
 
-use std::{fmt, fs};
+use std::{
+    fmt, fs,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use prometheus_client::registry::Unit;
 use rustix::{
@@ -14,7 +17,6 @@ use super::{
     Shown,
     page::{Named, Page, real},
 };
-use crate::record::rfc3339;
 
 pub(super) fn write(shown: &Shown, page: &mut Page<'_>) -> fmt::Result {
     let version = env!("TICKERD_VERSION");
@@ -25,14 +27,12 @@ pub(super) fn write(shown: &Shown, page: &mut Page<'_>) -> fmt::Result {
         Named("tickerd_build", "The version of this tickerd."),
         &vec![("version", version), ("revision", revision)],
     )?;
-    let started = rfc3339(shown.started);
-    let labels = vec![("run", run.as_str()), ("started", started.as_str())];
-    page.info(Named("tickerd_run", "The run, as conn of its records names it, and when it began."), &labels)?;
-    let since = shown.started.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    page.info(Named("tickerd_run", "The run, as conn of its records names it."), &vec![("run", run.as_str())])?;
+    let since = shown.started.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
     let start = Named("process_start_time", "When this run began, in seconds since 1970.");
     page.gauge(start, Some(&Unit::Seconds), [(vec![], since)])?;
     let cpu = clock_gettime(ClockId::ProcessCPUTime);
-    let cpu = std::time::Duration::try_from(cpu).unwrap_or_default().as_secs_f64();
+    let cpu = Duration::try_from(cpu).unwrap_or_default().as_secs_f64();
     page.real_counter(Named("process_cpu", "Time of processors that was used."), &Unit::Seconds, cpu)?;
     let pages = |field| {
         let statm = fs::read_to_string("/proc/self/statm").ok()?;

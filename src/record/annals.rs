@@ -33,12 +33,17 @@ pub struct Deeds {
     pub gaps: BTreeMap<&'static str, u64>,
     /// Numbers of the venue's that did not come, by its name for them.
     pub missed: BTreeMap<&'static str, u64>,
-    /// Refusals, by the channel, which is empty where the venue did not say.
+    /// Refusals, by the channel.
     pub refusals: BTreeMap<&'static str, u64>,
     /// Of what was missed, recovered by REST...
     pub recovered: u64,
     /// ...and asked for in vain.
     pub unrecovered: u64,
+}
+
+impl Deeds {
+    /// The channel of a refusal of which the venue does not say what it is of.
+    pub const UNKNOWN: &str = "unknown";
 }
 
 #[derive(Debug)]
@@ -81,7 +86,7 @@ impl Annals {
         self.with(|deeds| match event {
             Event::Connected { .. } => deeds.connects += 1,
             Event::Disconnected { ending, .. } => more(&mut deeds.disconnects, ending.cause.name()),
-            Event::Refused { channel, .. } => more(&mut deeds.refusals, channel.unwrap_or_default()),
+            Event::Refused { channel, .. } => more(&mut deeds.refusals, channel.unwrap_or(Deeds::UNKNOWN)),
             Event::Gap(gap) => {
                 more(&mut deeds.gaps, gap.found.name());
                 if let (Some(counted_by), Some(missed)) = (gap.counted_by, gap.missed) {
