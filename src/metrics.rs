@@ -70,6 +70,9 @@ impl Metrics {
     }
 
     /// All of it as it is now.
+    ///
+    /// # Panics
+    /// Never: a string takes everything.
     #[must_use]
     pub fn write(&self, form: Form) -> String {
         let mut page = String::new();

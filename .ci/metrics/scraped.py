@@ -18,7 +18,7 @@ SECONDS = 30
 LATER = {
     "tickerd_disk_full_in_seconds": "there is a pace only after a minute",
 }
-FAULTS = ["conn1:close:1001@6s", "conn2:hole@20", "conn3:refuse"]
+FAULTS = ["conn1:close:1001@6s", "conn2:hole@3s", "conn2:reset@12s", "conn3:refuse:1"]
 
 
 def get(url, headers=None):
@@ -136,7 +136,7 @@ def main(tickerd, folder, processes):
     received, written, dropped = (number(f"tickerd_messages_{what}_total") for what in ("received", "written", "dropped"))
     assert received > 0 and received >= written + dropped and received - written - dropped <= number("tickerd_queue_records") + 1000
     ends, gaps, refusals = (number(f"sum(tickerd_{what}_total)") for what in ("disconnects", "gaps", "refusals"))
-    assert ends >= 2 and gaps >= 1, f"the faults do not show: {ends} ends, {gaps} gaps, {refusals} refusals"
+    assert ends >= 2 and gaps >= 1 and refusals >= 1, f"the faults do not show: {ends} ends, {gaps} gaps, {refusals} refusals"
     took = number("scrape_duration_seconds{job='tickerd'}")
     firing = [rule["name"] for rule in rules if rule["state"] == "firing"]
     print(

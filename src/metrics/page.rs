@@ -1,4 +1,4 @@
-//! One scrape as it is written: families of samples, by the rules of OpenMetrics.
+//! One scrape as it is written: families of samples, by the rules of `OpenMetrics`.
 
 use std::fmt;
 
@@ -17,6 +17,7 @@ pub(super) struct Page<'a>(pub DescriptorEncoder<'a>);
 pub(super) type Labels<'a> = Vec<(&'a str, &'a str)>;
 
 /// How a family is called, without what its unit and its type put behind it, and what it is in one sentence.
+#[derive(Clone, Copy)]
 pub(super) struct Named(pub &'static str, pub &'static str);
 
 impl Page<'_> {
