@@ -136,12 +136,12 @@ fn write_deeds(shown: &Shown, page: &mut Page<'_>) -> fmt::Result {
     page.counter(Named("tickerd_missed", named), None, missed)?;
     let refusals = deeds.iter().flat_map(|(feed, deeds)| {
         let channels = shown.feeds.iter().filter(|known| known.name == **feed).flat_map(|feed| &feed.channels);
-        let names: BTreeSet<_> = channels
+        let channels: BTreeSet<_> = channels
             .map(|channel| channel.name)
             .chain([Deeds::UNKNOWN])
             .chain(deeds.refusals.keys().copied())
             .collect();
-        names.into_iter().map(|name| (vec![("feed", *feed), ("channel", name)], of(&deeds.refusals, name)))
+        channels.into_iter().map(|name| (vec![("feed", *feed), ("channel", name)], of(&deeds.refusals, name)))
     });
     let named = "Refusals of the venue, by channel; unknown where it did not say of what.";
     page.counter(Named("tickerd_refusals", named), None, refusals)?;

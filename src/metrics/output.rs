@@ -51,9 +51,9 @@ pub(super) fn write(shown: &Shown, seen: Option<&Seen>, page: &mut Page<'_>) -> 
     let tape = stock.map(|stock| (vec![], real(stock.bytes)));
     page.gauge(Named("tickerd_recording", "What the files of this recording take of it."), bytes, tape)?;
     let output = seen.and_then(|seen| seen.report.output.as_ref());
-    let pace = output.and_then(|output| output.bytes_a_day).map(|pace| (vec![], real(pace)));
+    let a_day = output.and_then(|output| output.bytes_a_day).map(|pace| (vec![], real(pace)));
     let named = Named("tickerd_output_bytes_per_day", "What is written a day, at the pace of the last hour.");
-    page.gauge(named, None, pace)?;
+    page.gauge(named, None, a_day)?;
     let full = output.and_then(|output| output.full_in_ms).map(|after| (vec![], real(after) / 1000.0));
     let named = "When the disk is full at this pace; absent where output.keep sees to it that it is not.";
     page.gauge(Named("tickerd_disk_full_in", named), Some(&Unit::Seconds), full)

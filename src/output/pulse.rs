@@ -35,7 +35,7 @@ pub struct Pulse {
 #[derive(Debug, Default)]
 pub struct Timing {
     /// By [`Timing::BOUNDS`]; the last is for what took longer.
-    counts: [AtomicU64; Timing::BOUNDS.len() + 1],
+    counts: [AtomicU64; Self::BOUNDS.len() + 1],
     /// Nanoseconds.
     sum: AtomicU64,
 }
