@@ -49,6 +49,12 @@ impl Loss {
     /// Every reason, in the order of the counters.
     pub const ALL: [Self; 6] = [Self::Protocol, Self::Slow, Self::Closed, Self::Unwritten, Self::Disk, Self::Removed];
 
+    /// Whether the account of a message counts it: what was removed after it had been written is counted as written.
+    #[must_use]
+    pub fn is_counted(self) -> bool {
+        self != Self::Removed
+    }
+
     /// As records and logs spell it.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -8,6 +8,7 @@ mod credentials;
 mod draft;
 mod feed;
 mod flags;
+mod http;
 mod layers;
 mod load;
 mod mixture;
@@ -22,6 +23,7 @@ mod surroundings;
 pub use choice::{Choice, ChoiceError, Chosen, choose};
 pub use credentials::HMAC_EXPIRED;
 pub use flags::Flags;
+pub use http::Listen;
 pub use load::{ConfigError, credentials, load};
 pub use net::{Environment, Family, Kind, Net, Proxy, Route};
 pub use place::{Place, Problem};
@@ -57,6 +59,8 @@ pub struct Config {
     pub ca_file: Option<PathBuf>,
     /// How the venue is reached.
     pub net: Net,
+    /// Where metrics and health are asked for over HTTP, if anywhere.
+    pub http: Option<Listen>,
     /// What is worth saying at start though it stops nothing.
     pub warnings: Vec<String>,
 }
@@ -77,6 +81,7 @@ impl Config {
         compare("log", &self.log, &other.log);
         compare("tls.ca_file", &self.ca_file, &other.ca_file);
         compare("net", &self.net, &other.net);
+        compare("http.listen", &self.http, &other.http);
         compare("credentials", &self.credentials, &other.credentials);
         let mut renewed = Vec::new();
         for ours in &self.credentials {

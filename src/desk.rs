@@ -132,6 +132,13 @@ impl Desk {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner).is_hopeless(now)
     }
 
+    /// Whether the venue takes what is signed here, by its last word, and how often it has refused it.
+    #[must_use]
+    pub fn standing(&self) -> (Option<bool>, u32) {
+        let standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        (standing.is_accepted(), standing.refusals())
+    }
+
     /// Who signs here.
     #[must_use]
     pub fn credentials(&self) -> &Arc<Credentials> {

@@ -204,6 +204,7 @@ impl Inquiry {
         for desk in &self.desks {
             desk.heard_clock(offset, &self.clock);
         }
+        self.board.measured(offset);
         self.board.clock(offset.is_notable().then_some(offset));
         let (event, offset_ms, base) = ("clock", offset.ms, &self.base);
         let signed = if self.desks.is_empty() { "" } else { "signatures are made by the venue's clock, and " };

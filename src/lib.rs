@@ -41,6 +41,8 @@ pub mod refill;
 
 // ...a connection, a feed, the daemon...
 pub mod feed;
+pub mod metrics;
+pub mod http;
 pub mod service;
 
 // ...what it recorded, a year later...

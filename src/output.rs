@@ -19,7 +19,7 @@ pub use backlog::Entry;
 pub use forecast::{End, Forecast, shrinks_to_one};
 pub use keeper::{Charge, Ending, Keeper, Stock};
 pub use outage::WriteError;
-pub use pulse::Pulse;
+pub use pulse::{Pulse, Timing};
 pub use queue::{Closed, Orders, Queue};
 pub use recorder::Recorder;
 pub use route::{RouteError, Routes};

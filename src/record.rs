@@ -1,9 +1,11 @@
 //! A received message or an event becomes exactly one line. Pure.
 
+mod annals;
 mod event;
 mod line;
 pub mod time;
 
+pub use annals::{Annals, Deeds};
 pub use event::Event;
 pub use line::Line;
 pub use time::{optional as optional_time, rfc3339};
@@ -44,6 +46,8 @@ pub struct Origin {
     pub feed_account: Arc<Account>,
     /// ...and over all of this run.
     pub run_account: Arc<Account>,
+    /// What else happened to the feed.
+    pub annals: Arc<Annals>,
 }
 
 impl Origin {
@@ -223,6 +227,7 @@ mod tests {
             account: Account::default(),
             feed_account: Arc::default(),
             run_account: Arc::default(),
+            annals: Arc::default(),
         };
         let recv = UNIX_EPOCH + Duration::new(1_795_541_462, 123_456_789);
         Record { recv, origin: Arc::new(origin), n: 17, body }

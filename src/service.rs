@@ -1,5 +1,6 @@
 //! The daemon: starts writer and feeds, hears signals, tells the service manager, and sees to a good end.
 
+mod ending;
 mod gauge;
 mod post;
 mod signals;
@@ -17,7 +18,7 @@ use std::{
 use tokio::{
     sync::oneshot,
     task::JoinSet,
-    time::{sleep, sleep_until, timeout_at},
+    time::{sleep, sleep_until},
 };
 
 use self::{gauge::Gauge, post::Post, signals::Signal, slow::Slow};
@@ -28,7 +29,9 @@ use crate::{
     desk::Desk,
     exit::{Failure, Status},
     feed::{self, Context},
+    http::Server,
     inquiry::Inquiry,
+    metrics::{Metrics, Sources, Vitals},
     net::Dial,
     notify::Manager,
     output::{self, Charge, Finished, Keeper, Left, Orders, Pulse, Queue, Recorder, Routes, Voice, WriteError, Writer},
@@ -92,6 +95,9 @@ pub async fn run(config: Config, limits: Limits, surroundings: Surroundings) -> 
     let charge = Charge { tapes: routes.tapes.clone(), compress: config.output.compress, keep: config.output.keep };
     let keeper = (!charge.tapes.is_empty()).then(|| Keeper::start(charge, surroundings.clock.clone())).transpose();
     let (keeper, keeper_ends) = keeper.map_err(|error| Failure::new(Status::Bug, error))?.unzip();
+    for feed in &config.feeds {
+        surroundings.run.enlist(&feed.name, &feed.channels, surroundings.clock.now());
+    }
     let voices = voices(&config.feeds, &routes, &surroundings.run);
     let writer = Writer::new(routes.targets, config.output.record)
         .lines(limits.lines, routes.feeds.iter().map(|(messages, _)| *messages))
@@ -102,7 +108,8 @@ pub async fn run(config: Config, limits: Limits, surroundings: Surroundings) -> 
     let pulse = writer.pulse();
     let written = output::spawn(queue.clone(), writer).map_err(|error| Failure::new(Status::Bug, error))?;
     let sheet = surroundings.sheet.clone();
-    let service = Service::start(config, &routes.feeds, queue, pulse, keeper, surroundings);
+    let mut service = Service::start(config, &routes.feeds, queue, pulse, keeper, surroundings);
+    let _server = service.listen().map_err(|error| Failure::new(Status::Bug, error))?;
     let ended = service.supervise(limits, written).await;
     if let (Ok(()), Some(keeper)) = (&ended, keeper_ends) {
         keeper.wait(KEEPER_ENDS_WITHIN);
@@ -149,6 +156,7 @@ struct Service {
     board: Board,
     post: Post,
     desks: Vec<Option<Arc<Desk>>>,
+    vitals: Arc<Vitals>,
     /// Each feed, and whoever asks by REST on behalf of some.
     feeds: JoinSet<()>,
     stop: Stop,
@@ -244,6 +252,7 @@ impl Service {
             run,
             board,
             desks,
+            vitals: Arc::default(),
             feeds,
             stop,
             signals,
@@ -254,6 +263,30 @@ impl Service {
             written_at: (0, now()),
             synced_at: now(),
         }
+    }
+
+    /// Answers over HTTP from now on, where that is wanted.
+    fn listen(&mut self) -> std::io::Result<Option<Server>> {
+        let Some(listen) = self.config.http.clone() else { return Ok(None) };
+        let mut desks: Vec<Arc<Desk>> = Vec::new();
+        for desk in self.desks.iter().flatten() {
+            if !desks.iter().any(|known| Arc::ptr_eq(known, desk)) {
+                desks.push(desk.clone());
+            }
+        }
+        let sources = Sources {
+            feeds: self.config.feeds.clone(),
+            run: self.run.clone(),
+            board: self.board.clone(),
+            vitals: self.vitals.clone(),
+            desks,
+            queue: self.queue.clone(),
+            limit: self.config.output.queue,
+            pulse: self.pulse.clone(),
+            started: self.clock.now(),
+        };
+        self.post.show_to(self.vitals.clone());
+        Server::start(listen, Metrics::new(sources), self.vitals.clone()).map(Some)
     }
 
     async fn supervise(mut self, limits: Limits, mut written: Written) -> Result<(), Failure> {
@@ -280,6 +313,7 @@ impl Service {
             }
         };
         self.manager.stopping();
+        self.vitals.stops();
         if matches!(end, End::Asked) {
             let drain = humantime::format_duration(self.config.service.drain);
             tracing::info!("stopping: what is queued is written, for {drain} at most; a second signal ends at once");
@@ -319,6 +353,7 @@ impl Service {
         self.slow.tell(self.board.stalled(now), lost, &self.config.output, now);
         if self.board.is_alive(now) && self.writer_is_alive(now) {
             self.manager.alive();
+            self.vitals.moved(now.into());
         }
     }
 
@@ -367,71 +402,6 @@ impl Service {
             !goes_on && desk.as_ref().is_some_and(|desk| desk.is_hopeless(now()))
         };
         !Manager::is_present() && self.config.feeds.iter().zip(&self.desks).all(stuck)
-    }
-
-    /// Stops taking, lets what is queued be written, and counts what was not.
-    async fn drain(mut self, written: Written) -> Result<(), Failure> {
-        let deadline = tokio::time::Instant::now() + self.config.service.drain;
-        let (feeds, queue) = (&mut self.feeds, self.queue.clone());
-        let mut drains = Box::pin(timeout_at(deadline, async {
-            while feeds.join_next().await.is_some() {}
-            queue.close();
-            written.await.unwrap_or(Ok(Finished::Drained))
-        }));
-        let drained = loop {
-            tokio::select! {
-                drained = &mut drains => break drained,
-                // Whoever asks meanwhile is told that there is somebody.
-                () = sleep(TICK) => {
-                    self.post.tell(&self.board, now());
-                    self.queue.order(Orders { now: Some(self.clock.now()), ..Orders::default() });
-                }
-            }
-        };
-        drop(drains);
-        match drained {
-            Ok(result) => self.output_ended(result),
-            Err(_) => {
-                self.queue.abandon();
-                Err(Failure::new(
-                    Status::Output,
-                    format!(
-                        "the output did not take all within {}: {}",
-                        humantime::format_duration(self.config.service.drain),
-                        self.left()
-                    ),
-                ))
-            }
-        }
-    }
-
-    fn output_ended(&self, result: Result<Finished, WriteError>) -> Result<(), Failure> {
-        let totals = self.run.account.totals();
-        match result {
-            Ok(Finished::Lines) => {
-                tracing::info!(written = totals.written, "stopped: as many lines are written as were asked for");
-                Ok(())
-            }
-            Ok(Finished::Drained) => {
-                tracing::info!("stopped: {totals}");
-                Ok(())
-            }
-            Err(error) => {
-                let message = format!("{error}; {}", self.left());
-                if error.is_reader_gone() && !Manager::is_present() {
-                    tracing::info!("the reader of stdout went away: {message}");
-                    return Ok(());
-                }
-                Err(Failure::new(Status::Output, message))
-            }
-        }
-    }
-
-    /// What the end of the output cost, and beside it all counts: they add up.
-    fn left(&self) -> String {
-        let account = &self.run.account;
-        let left = [Loss::Unwritten, Loss::Closed, Loss::Disk].into_iter().map(|why| account.dropped(why)).sum::<u64>();
-        format!("{left} messages were received and not written ({})", account.totals())
     }
 }
 

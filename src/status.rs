@@ -39,8 +39,10 @@ pub struct Place {
 struct Written {
     legs: Vec<Leg>,
     next_id: u64,
-    /// Our clock, where it is wrong.
+    /// Our clock, where it is wrong...
     clock: Option<Offset>,
+    /// ...and as it was measured last, right or wrong.
+    measured: Option<Offset>,
 }
 
 #[derive(Debug)]
@@ -121,6 +123,17 @@ impl Board {
             _ => None,
         };
         self.lock().legs.iter().filter_map(since).max()
+    }
+
+    /// The clock was measured.
+    pub fn measured(&self, offset: Offset) {
+        self.lock().measured = Some(offset);
+    }
+
+    /// The clock as it was measured last; None before it was.
+    #[must_use]
+    pub fn offset(&self) -> Option<Offset> {
+        self.lock().measured
     }
 
     /// Shows a clock that is wrong, or no longer.

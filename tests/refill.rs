@@ -74,6 +74,7 @@ impl Stage {
             account: Account::default(),
             feed_account: Arc::default(),
             run_account: Arc::default(),
+            annals: Arc::default(),
         };
         Self {
             refiller,

@@ -46,6 +46,9 @@ pub fn print(config: &Config, out: &mut impl Write) -> io::Result<()> {
         Family::V4 => line(out, "ip", "version 4 alone")?,
         Family::V6 => line(out, "ip", "version 6 alone")?,
     }
+    if let Some(listen) = &config.http {
+        line(out, "metrics", &format!("http://{listen}/metrics"))?;
+    }
     for origin in &config.credentials {
         writeln!(out)?;
         line(out, "credentials", origin.credentials.name())?;
@@ -113,6 +116,7 @@ pub fn print_json(config: &Config, out: &mut impl Write) -> io::Result<()> {
         "service": { "ready": config.service.ready, "drain_ms": u64::try_from(config.service.drain.as_millis()).unwrap_or(u64::MAX) },
         "log": { "level": config.log.level.as_str().to_lowercase(), "format": config.log.format },
         "ca_file": config.ca_file,
+        "http": config.http.as_ref().map(ToString::to_string),
         "net": { "proxy": config.net.route.to_string(), "bind": config.net.bind, "ip": config.net.ip },
         "warnings": config.warnings,
     });

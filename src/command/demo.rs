@@ -156,6 +156,7 @@ fn config(venue: &'static Venue, exchange: SocketAddr, credentials: Arc<Credenti
         log: Log { level: Level::ERROR, format: LogFormat::Auto },
         ca_file: None,
         net: Net::default(),
+        http: None,
         warnings: Vec::new(),
     })
 }

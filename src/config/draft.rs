@@ -19,6 +19,13 @@ pub(super) struct Draft {
     pub log: Log,
     pub tls: Tls,
     pub net: Net,
+    pub http: Http,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub(super) struct Http {
+    pub listen: Option<Spanned<String>>,
 }
 
 #[derive(Default, Deserialize)]

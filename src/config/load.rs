@@ -15,7 +15,7 @@ use super::{
     Config, Feed, Flags, Log, LogFormat, Origin, Output, Ready, Service, Store, Surroundings, WhenSlow,
     credentials::{self, HMAC_EXPIRED},
     draft::{self, Draft},
-    feed,
+    feed, http,
     layers::Layers,
     mixture,
     nearest::hint,
@@ -94,6 +94,7 @@ pub fn load(flags: &Flags, around: &Surroundings) -> Result<Config, ConfigError>
     let service = service(&draft.service, &mut review);
     let ca_file = draft.tls.ca_file.as_ref().and_then(|typed| ca_file(typed, &mut review));
     let net = net::review(&draft.net, &mut review);
+    let http = http::review(&draft.http, &mut review);
     let output = match output {
         Some(output) if review.problems.is_empty() => output,
         _ => return Err(ConfigError::Wrong(review.problems)),
@@ -112,6 +113,7 @@ pub fn load(flags: &Flags, around: &Surroundings) -> Result<Config, ConfigError>
         },
         ca_file,
         net,
+        http,
         warnings: review.warnings,
     })
 }

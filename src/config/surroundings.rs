@@ -61,7 +61,7 @@ impl Surroundings {
                 ("credentials", [name, keys @ ..]) if !keys.is_empty() => {
                     [vec![section, (*name).to_owned()], lower(keys)].concat()
                 }
-                ("output" | "service" | "log" | "tls" | "net", [_, ..]) => lower(&steps),
+                ("output" | "service" | "log" | "tls" | "net" | "http", [_, ..]) => lower(&steps),
                 _ => {
                     warnings.push(format!(
                         "{name} is set and is not obeyed: a key is overridden as TICKERD_OUTPUT__PATH, one of a feed as \

@@ -242,6 +242,7 @@ impl<'a> Connection<'a> {
         };
         let recv = self.context.clock.now();
         let n = self.origin.receive();
+        self.origin.annals.took(length);
         let mut before = None;
         let stalling = || before = Some(self.place.stalls(now()));
         match self.context.recorder.message(&self.origin, n, recv, line, stalling).await {
@@ -254,8 +255,11 @@ impl<'a> Connection<'a> {
         let (received, last) = self.socket.get_ref().received();
         self.session.handle_bytes(received, last.into_std());
         let now = now();
-        if matches!(arrival.kind, Kind::Data(_)) {
+        if let Kind::Data(channel) = arrival.kind {
             self.data_at = Some(now);
+            if let Some(channel) = channel {
+                self.origin.annals.heard(channel, recv);
+            }
         }
         self.session.handle_message(arrival, length, recv, now);
         while let Some(told) = self.session.told() {

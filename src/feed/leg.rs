@@ -102,6 +102,7 @@ impl Leg<'_> {
     fn give_up(&mut self, error: &DialError) -> Duration {
         let wait = self.backoff.next(self.context.random.fraction(), error.retry_after());
         self.astray = !self.astray;
+        self.context.run.annals(&self.context.feed.name).0.failed();
         self.down(&error.to_string(), None);
         wait
     }

@@ -6,12 +6,14 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    time::SystemTime,
 };
 
 use crate::{
     account::{Account, Totals},
     random::Random,
-    record::Origin,
+    record::{Annals, Origin},
+    venue::Channel,
 };
 
 /// One run of the process.
@@ -39,6 +41,7 @@ pub struct Tally {
 struct Count {
     connections: u64,
     account: Arc<Account>,
+    annals: Arc<Annals>,
 }
 
 impl Run {
@@ -48,6 +51,20 @@ impl Run {
         let [a, b, c, d, ..] = random.bytes();
         let id = u32::from_le_bytes([a, b, c, d]);
         Self { id, connections: AtomicU64::new(0), account: Arc::default(), by_feed: Mutex::default() }
+    }
+
+    /// A feed is to be kept alive, with these channels, from this time on.
+    pub fn enlist(&self, feed: &str, channels: &[&'static Channel], since: SystemTime) {
+        let count = Count { annals: Arc::new(Annals::new(channels, since)), ..Count::default() };
+        self.by_feed.lock().unwrap_or_else(PoisonError::into_inner).insert(feed.into(), count);
+    }
+
+    /// What happened to this feed so far, and what its connections received.
+    #[must_use]
+    pub fn annals(&self, feed: &str) -> (Arc<Annals>, Arc<Account>) {
+        let mut by_feed = self.by_feed.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = by_feed.entry(feed.into()).or_default();
+        (count.annals.clone(), count.account.clone())
     }
 
     /// What happens to a feed on no connection of its own: number 0.
@@ -77,6 +94,7 @@ impl Run {
         let of_feed = by_feed.entry(feed.clone()).or_default();
         of_feed.connections += u64::from(count > 0);
         let (run, feed_account, run_account) = (self.id, of_feed.account.clone(), self.account.clone());
-        Origin { feed, run, count, account: Account::default(), feed_account, run_account }
+        let annals = of_feed.annals.clone();
+        Origin { feed, run, count, account: Account::default(), feed_account, run_account, annals }
     }
 }

@@ -44,8 +44,11 @@ pub(super) fn write_all(
 
 /// After a short write the rest follows, be it an hour later: a line is finished before another begins.
 pub(super) fn write_all_of(target: &mut Target, bytes: &[u8], pulse: &Pulse, queue: &Queue) -> Result<(), WriteError> {
+    if bytes.is_empty() {
+        return Ok(());
+    }
     let mut rest = bytes;
-    persist(target, pulse, queue, |target| {
+    let mut append = |target: &mut Target| {
         while !rest.is_empty() {
             match target.sink.append(rest) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -58,13 +61,25 @@ pub(super) fn write_all_of(target: &mut Target, bytes: &[u8], pulse: &Pulse, que
             }
         }
         Ok(())
-    })
+    };
+    let (written, took) = pulse.waits(|| retry(target, pulse, queue, &mut append));
+    pulse.writes().note(took);
+    written
 }
 
 /// Does something to a target, and again each time that the clockwork turns, until it can be done. What comes meanwhile is
 /// kept as far as the queue goes, then the oldest messages make room: the feeds live on. It is said once when that begins and once when it
 /// is over.
 pub(super) fn persist<T>(
+    target: &mut Target,
+    pulse: &Pulse,
+    queue: &Queue,
+    act: impl FnMut(&mut Target) -> io::Result<T>,
+) -> Result<T, WriteError> {
+    pulse.waits(|| retry(target, pulse, queue, act)).0
+}
+
+fn retry<T>(
     target: &mut Target,
     pulse: &Pulse,
     queue: &Queue,

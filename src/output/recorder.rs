@@ -55,6 +55,7 @@ impl Recorder {
         event: Event,
         stalling: impl FnOnce(),
     ) -> Result<Duration, Closed> {
+        origin.annals.note(&event);
         let Some(target) = self.events else { return Ok(Duration::ZERO) };
         let record = Record { n, ..aside(origin, recv, Body::Event(Box::new(event))) };
         self.put(target, record, stalling).await
@@ -62,6 +63,7 @@ impl Recorder {
 
     /// Queues an event if there is room, and waits for none: whether it is queued, or belongs to the log alone.
     pub fn event_at_once(&self, origin: &Arc<Origin>, recv: SystemTime, event: Event) -> bool {
+        origin.annals.note(&event);
         let Some(target) = self.events else { return true };
         let record = aside(origin, recv, Body::Event(Box::new(event)));
         matches!(self.queue.offer(Entry { target, losses: self.events, record }), Ok(None))

@@ -199,6 +199,12 @@ impl Spool {
         self.gone.take()
     }
 
+    /// Whether something was written that may not have reached the disk.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        matches!(&self.stage, Stage::Growing(growing) if growing.reached == Reached::Memory)
+    }
+
     /// Sees to it that what was written survives a power cut. After an error the segment is to be sealed: it is never synced
     /// again.
     ///

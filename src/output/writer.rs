@@ -251,6 +251,7 @@ impl Writer {
             Some(spool) => spool.seal(now).map(Option::<&Seal>::cloned),
             None => Ok(None),
         })?;
+        let is_doubted = sealed.as_ref().is_some_and(|seal| seal.state == State::Uncertain);
         let inline = self.targets[index].voice.as_ref().is_some_and(|voice| voice.events == Some(index));
         let told = sealed.filter(|seal| inline && seal.state == State::Sealed);
         if let Some(seal) = &told {
@@ -265,6 +266,10 @@ impl Writer {
             tracing::warn!("{name} was moved or removed while it grew: what was in it gets no seal");
             return Ok(());
         };
+        self.pulse.seals(seal.state);
+        if seal.state == State::Uncertain && !is_doubted {
+            self.pulse.sync_failed();
+        }
         let (segment, messages, bytes) = (&seal.segment, seal.messages, seal.bytes);
         match seal.state {
             State::Uncertain => tracing::error!(
@@ -307,6 +312,7 @@ impl Writer {
              file of that name. To move it away, mv it and send HUP",
             self.targets[index].target.name
         );
+        self.pulse.lost_a_file(messages);
         let (from, until) = (self.now, self.now);
         self.tell(index, Event::Dropped { count: messages, bytes, why: Loss::Removed, from, until });
     }
@@ -315,13 +321,25 @@ impl Writer {
     fn sync(&mut self, queue: &Queue) -> Result<(), WriteError> {
         for index in 0..self.targets.len() {
             self.pulse.is(IN_SINK);
-            let synced = self.spool(index).map(Spool::sync);
+            let synced = self.sync_one(index);
             self.pulse.is(WORKING);
             if let Some(Err(_)) = synced {
+                self.pulse.sync_failed();
                 self.seal(index, true, queue)?;
             }
         }
         Ok(())
+    }
+
+    fn sync_one(&mut self, index: usize) -> Option<std::io::Result<()>> {
+        let pulse = self.pulse.clone();
+        let spool = self.spool(index)?;
+        if !spool.is_behind() {
+            return Some(Ok(()));
+        }
+        let (synced, took) = pulse.waits(|| spool.sync());
+        pulse.syncs().note(took);
+        Some(synced)
     }
 
     /// A file that can not be opened anew is written on where it is: nothing is lost, and the log says so.

@@ -38,11 +38,21 @@ impl Gauge {
         Self { output, pulse, keeper, pace: Pace::default() }
     }
 
+    /// Why the output takes nothing, while it does not.
+    pub fn trouble(&self) -> Option<String> {
+        self.pulse.why_not()
+    }
+
+    /// What was seen last on the disk of the files.
+    pub fn stock(&self) -> Option<Stock> {
+        self.keeper.as_ref().and_then(Keeper::stock)
+    }
+
     /// What is to be said of it now; None where records do not go to files. It does not wait for the disk.
     pub fn read(&mut self, now: Instant) -> Option<OutputReport> {
         let Destination::File(path) = &self.output.path else { return None };
         let bytes_a_day = self.pace.note(now, self.pulse.bytes());
-        let stock = self.keeper.as_ref().and_then(Keeper::stock);
+        let stock = self.stock();
         let report = OutputReport { path: path.display().to_string(), ..report(&self.output, bytes_a_day, stock) };
         Some(match self.pulse.why_not() {
             Some(why) => OutputReport { health: Health::Degraded, why: Some(why), ..report },

@@ -11,16 +11,18 @@ use crate::{
     clock::Clock,
     config,
     feed::Run,
+    metrics::{Seen, Vitals},
     notify::Manager,
     status::{Board, Report, Sheet},
 };
 
-/// Writes what is known of each feed to this daemon's sheet, if it has one.
+/// Writes what is known of each feed to this daemon's sheet, if it has one, and shows it to whoever asks over HTTP.
 pub(super) struct Post {
     sheet: Option<Sheet>,
     run: Arc<Run>,
     clock: Clock,
     gauge: Gauge,
+    vitals: Option<Arc<Vitals>>,
     started: SystemTime,
     feeds: Vec<config::Feed>,
     /// How many messages each feed had lost, and when that was seen to become more.
@@ -30,14 +32,29 @@ pub(super) struct Post {
 impl Post {
     pub(super) fn new(sheet: Option<Sheet>, run: Arc<Run>, clock: Clock, gauge: Gauge, feeds: &[config::Feed]) -> Self {
         let started = clock.now();
-        Self { sheet, run, clock, gauge, started, feeds: feeds.to_vec(), drops: HashMap::new() }
+        Self { sheet, run, clock, gauge, vitals: None, started, feeds: feeds.to_vec(), drops: HashMap::new() }
     }
 
-    /// Writes it where it is due.
+    /// From now on it is shown there as well.
+    pub(super) fn show_to(&mut self, vitals: Arc<Vitals>) {
+        self.vitals = Some(vitals);
+    }
+
+    /// Writes it where it is due, and shows it each time that the clockwork turns.
     pub(super) fn tell(&mut self, board: &Board, now: Instant) {
-        let Some(mut sheet) = self.sheet.take_if(|sheet| sheet.is_due(now)) else { return };
-        sheet.write(&self.report(board, now), now);
-        self.sheet = Some(sheet);
+        let sheet = self.sheet.take_if(|sheet| sheet.is_due(now));
+        if sheet.is_none() && self.vitals.is_none() {
+            return;
+        }
+        let report = self.report(board, now);
+        if let Some(mut sheet) = sheet {
+            sheet.write(&report, now);
+            self.sheet = Some(sheet);
+        }
+        if let Some(vitals) = &self.vitals {
+            vitals.turned(now.into());
+            vitals.show(Seen { report, stock: self.gauge.stock(), trouble: self.gauge.trouble() });
+        }
     }
 
     fn report(&mut self, board: &Board, now: Instant) -> Report {

@@ -51,6 +51,26 @@ pub struct Ending {
 }
 
 impl Cause {
+    /// All of them.
+    pub const ALL: [Self; 16] = [
+        Self::Closed,
+        Self::Lost,
+        Self::Silent,
+        Self::NoHeartbeat,
+        Self::NoPong,
+        Self::Mute,
+        Self::NoData,
+        Self::NoSnapshot,
+        Self::Behind,
+        Self::NoAck,
+        Self::SendTimeout,
+        Self::Refused,
+        Self::TooLarge,
+        Self::Protocol,
+        Self::ReaderStalled,
+        Self::Stopped,
+    ];
+
     /// As records and logs spell it.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -43,6 +43,9 @@ pub enum Found {
 }
 
 impl Found {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Hole, Self::Back, Self::Reconnect, Self::Stopped];
+
     /// As records spell it.
     #[must_use]
     pub fn name(self) -> &'static str {

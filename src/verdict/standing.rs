@@ -37,6 +37,18 @@ impl Standing {
         self.since.take().map(|since| now.duration_since(since))
     }
 
+    /// Whether the venue takes them, by its last word; None before it has had any to say.
+    #[must_use]
+    pub fn is_accepted(&self) -> Option<bool> {
+        (self.accepted || self.refused > 0).then_some(self.in_a_row == 0)
+    }
+
+    /// How often the venue has refused them.
+    #[must_use]
+    pub fn refusals(&self) -> u32 {
+        self.refused
+    }
+
     /// Refused at least five times over at least a minute, and never once accepted.
     #[must_use]
     pub fn is_hopeless(&self, now: Instant) -> bool {

@@ -42,6 +42,7 @@ pub fn origin(run: u32, count: u64) -> Arc<Origin> {
         account: Account::default(),
         feed_account: Arc::default(),
         run_account: Arc::default(),
+        annals: Arc::default(),
     })
 }
 

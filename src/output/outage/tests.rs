@@ -54,6 +54,7 @@ fn origin() -> Arc<Origin> {
         account: Account::default(),
         feed_account: Arc::default(),
         run_account: Arc::default(),
+        annals: Arc::default(),
     })
 }
 

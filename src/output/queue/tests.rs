@@ -20,6 +20,7 @@ fn origin(count: u64, run: &Arc<Account>) -> Arc<Origin> {
         account: Account::default(),
         feed_account: Arc::default(),
         run_account: run.clone(),
+        annals: Arc::default(),
     })
 }
 

@@ -65,6 +65,7 @@ fn origin(run: u32, conn: u64) -> Arc<Origin> {
         account: Account::default(),
         feed_account: Arc::default(),
         run_account: Arc::default(),
+        annals: Arc::default(),
     })
 }
 
