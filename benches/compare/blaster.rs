@@ -56,6 +56,9 @@ struct Options {
     /// wss://, with a certificate that is written here for clients to trust.
     #[arg(long, value_name = "FILE")]
     tls: Option<PathBuf>,
+    /// The client hangs up when it has all: some forget the last messages when they are closed.
+    #[arg(long)]
+    stay_open: bool,
     /// Where the client's lines come out, whose delay is to be measured: a pipe.
     #[arg(long, value_name = "FILE")]
     echo: Option<PathBuf>,
@@ -96,7 +99,7 @@ fn main() -> Result<(), Failed> {
             let echo = options.echo.clone().map(|path| Echo::listen(path, sent.clone()));
             prepared.wait();
             go.wait();
-            let mut told = peer.send(&frames, options.rate, &sent)?;
+            let mut told = peer.send(&frames, &options, &sent)?;
             told["delay_us"] = echo.map_or(Ok(Value::Null), Echo::told)?;
             Ok::<_, Failed>(told)
         })
@@ -167,8 +170,8 @@ impl Peer {
     }
 
     /// Sends all, closes, and says what it was.
-    fn send(mut self, frames: &Frames, rate: Option<f64>, sent: &Sent) -> Result<Value, Failed> {
-        let begun = Instant::now();
+    fn send(mut self, frames: &Frames, options: &Options, sent: &Sent) -> Result<Value, Failed> {
+        let (begun, rate) = (Instant::now(), options.rate);
         let mut next = 0;
         while next < frames.len() {
             let due = match rate {
@@ -189,7 +192,9 @@ impl Peer {
         }
         // Whoever has read all of it answers, or hangs up.
         self.socket.get_mut().stream().set_read_timeout(None)?;
-        let _ = self.socket.close(None);
+        if !options.stay_open {
+            let _ = self.socket.close(None);
+        }
         while self.socket.read().is_ok() {}
         let seconds = begun.elapsed().as_secs_f64();
         let mut hash = Sha256::new();

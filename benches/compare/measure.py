@@ -22,7 +22,8 @@ BLASTER, CLIENT = {CORES[0]}, {CORES[-1]}
 # A run takes seconds; fifty feeds take twenty to subscribe.
 LONGEST = 180
 
-CHANNELS = {"tickers": "ticker_batch", "heartbeats": "ticker_batch", "level2": "level2", "snapshots": "level2"}
+# Of a channel that may be silent: of another, heartbeats and nothing else are a fault to be mended.
+CHANNELS = {"tickers": "ticker_batch", "heartbeats": "status", "level2": "level2", "snapshots": "level2"}
 
 
 class Wrong(Exception):
@@ -32,10 +33,10 @@ class Wrong(Exception):
 class Client:
     """How one is started: `command(url, stage)` is its arguments."""
 
-    def __init__(self, name, command, environment=None, stops=False, form="raw", file=False):
+    def __init__(self, name, command, environment=None, stops=False, hangs_up=False, form="raw", file=False):
         self.name, self.command, self.environment = name, command, environment or {}
-        # Whether it wants to be told that it is over; what it writes, and where.
-        self.stops, self.form, self.file = stops, form, file
+        # Whether it wants to be told that it is over, or ends by itself when it has all; what it writes, and where.
+        self.stops, self.hangs_up, self.form, self.file = stops, hangs_up, form, file
 
 
 class Stage:
@@ -98,7 +99,9 @@ def websocat():
 def sdk():
     return Client(
         "coinbase-advanced-py",
-        lambda url, stage: [PEERS / "venv/bin/python", ROOT / "benches/compare/sdk.py", url, stage.channel],
+        # Two answers to subscribes are lines as well.
+        lambda url, stage: [PEERS / "venv/bin/python", ROOT / "benches/compare/sdk.py", url, stage.channel, stage.messages + 2],
+        hangs_up=True,
     )
 
 
@@ -110,7 +113,7 @@ def play(client, stage, memory=False, calls=False, delay=False, pause=None):
         out_of = into = None
         if delay or pause:
             out_of, into = os.pipe()
-        blast = stage.blaster() + (["--echo", f"/dev/fd/{out_of}"] if delay else [])
+        blast = stage.blaster() + (["--echo", f"/dev/fd/{out_of}"] if delay else []) + ["--stay-open"] * client.hangs_up
         blaster = stack.enter_context(
             subprocess.Popen(
                 blast,
@@ -127,6 +130,9 @@ def play(client, stage, memory=False, calls=False, delay=False, pause=None):
         stack.callback(blaster.kill)
         process = start(client, stage, blaster.stdout.readline().strip(), into, calls)
         stack.callback(process.kill)
+        limit_too = threading.Timer(LONGEST + 5, process.kill)
+        limit_too.start()
+        stack.callback(limit_too.cancel)
         if into is not None:
             os.close(into)
         if delay:
@@ -168,7 +174,6 @@ def play(client, stage, memory=False, calls=False, delay=False, pause=None):
 def start(client, stage, url, into, calls):
     stdin = stage.folder / "stdin"
     stdin.touch()
-    # Told by the client's own argument, for the table: where it is shorter so.
     arguments = [str(word) for word in client.command(url, stage)]
     if calls:
         # -D: what is waited for and signalled is the client itself.
