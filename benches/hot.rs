@@ -80,6 +80,7 @@ fn pen(criterion: &mut Criterion) {
         account: Account::default(),
         feed_account: Arc::default(),
         run_account: Arc::default(),
+        annals: Arc::default(),
     };
     let body = Body::Message(Line::from_text(ticker.clone().into()));
     let record = Record { recv: SystemTime::now(), origin: Arc::new(origin), n: 100_000, body };
