@@ -804,3 +804,17 @@ fn check_shows_patterns_as_they_are() {
     assert_eq!(value["feeds"][0]["products"], serde_json::json!(["BTC-EUR", "*-USD", "!DOGE-*"]));
     assert!(value["feeds"][0]["connections"].is_null(), "nobody knows yet");
 }
+
+#[test]
+fn a_reload_names_what_is_reached_otherwise_and_where_metrics_are() {
+    let before = Machine::with(FEED).config();
+    let after = Machine::with(&format!("{FEED}[net]\nip = \"4\"\n[http]\nlisten = \"127.0.0.1:9273\"\n")).config();
+    assert_eq!(before.changes(&after), ["net", "http.listen"]);
+    assert_eq!(before.changes(&Machine::with(FEED).config()), [""; 0]);
+    let both = format!("{FEED}[net]\nip = \"4\"\nbind = \"2001:db8::7\"\n");
+    assert_says(&Machine::with(&both).error(), &[":6: net.ip: net.bind is an address of the other family"]);
+    let inline = format!("{FEED}[net]\nproxy = \"http://user:hunter2@proxy\"\n");
+    let told = Machine::with(&inline).error();
+    assert_says(&told, &[":6: net.proxy: a password does not belong into the configuration"]);
+    assert!(!told.contains("hunter2"), "{told}");
+}
