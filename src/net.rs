@@ -145,7 +145,10 @@ impl Network {
         let proxy = self.net.route.proxy(&host, secure);
         let (mut stream, mut peer) = match proxy {
             None => self.stream(&host, port).await?,
-            Some(proxy) => self.stream(&proxy.host, proxy.port).await?,
+            Some(proxy) => self
+                .stream(&proxy.host, proxy.port)
+                .await
+                .map_err(|error| DialError::Proxy(proxy.to_string(), ProxyError::Unreached(error.to_string())))?,
         };
         if let Some(proxy) = proxy {
             let through = proxy::through(proxy, &mut stream, &host, port);

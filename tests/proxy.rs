@@ -179,6 +179,10 @@ fn a_proxy_can_not_stand_in_for_the_venue() {
 #[test]
 fn a_proxy_that_lets_nobody_through_is_named_and_what_to_do() {
     let venue = Venue::new();
+    let nobody = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
+    let output = run(&[("https_proxy", &format!("http://{nobody}"))], ["--seconds", "1"]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains(&format!("the proxy http://{nobody}: connect to 127.0.0.1: ")), "{told}");
     for (manners, wanted) in [
         (wants_a_login as Manners, "it wants a user and a password"),
         (rambles, "its answer to CONNECT has no end"),

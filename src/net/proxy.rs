@@ -14,6 +14,8 @@ const LONGEST_HEAD: usize = 8 << 10;
 /// Why a proxy lets nobody through.
 #[derive(Debug)]
 pub enum ProxyError {
+    /// It is not there, for this reason.
+    Unreached(String),
     /// It wants a login, or another one.
     Login,
     /// It refuses, in these words.
@@ -183,6 +185,7 @@ impl From<io::Error> for ProxyError {
 impl fmt::Display for ProxyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Unreached(why) => f.write_str(why),
             Self::Login => {
                 f.write_str("it wants a user and a password, or others than these: http://USER:PASSWORD@HOST:PORT")
             }
