@@ -152,7 +152,8 @@ impl Network {
         };
         if let Some(proxy) = proxy {
             let through = proxy::through(proxy, &mut stream, &host, port);
-            let passed = within("proxy", PROXY_WITHIN, through).await?;
+            let late = || ProxyError::Unreached(format!("no answer within {} s", PROXY_WITHIN.as_secs()));
+            let passed = timeout(PROXY_WITHIN, through).await.unwrap_or_else(|_| Err(late()));
             passed.map_err(|error| DialError::Proxy(proxy.to_string(), error))?;
             peer.push_str(" (proxy)");
         }

@@ -95,6 +95,14 @@ fn wants_a_login(stream: &mut TcpStream) -> io::Result<(bool, String)> {
     Ok((false, heard))
 }
 
+/// It says again what it heard.
+fn echoes(stream: &mut TcpStream) -> io::Result<(bool, String)> {
+    let heard = head(stream)?;
+    let login = heard.lines().find(|line| line.starts_with("Proxy-Authorization")).unwrap_or_default();
+    stream.write_all(format!("HTTP/1.1 403 Forbidden, {login}\r\n\r\n").as_bytes())?;
+    Ok((false, heard))
+}
+
 /// It never comes to an end.
 fn rambles(stream: &mut TcpStream) -> io::Result<(bool, String)> {
     let heard = head(stream)?;
@@ -193,6 +201,23 @@ fn a_proxy_that_lets_nobody_through_is_named_and_what_to_do() {
         let told = String::from_utf8_lossy(&output.stderr);
         assert!(told.contains(&format!("the proxy http://{place}: {wanted}")), "{told}");
     }
+}
+
+/// A signed request to loopback is in the clear: it stays on the machine. And a proxy that repeats the login gets it into no log.
+#[test]
+fn nothing_for_loopback_reaches_a_proxy_and_no_login_comes_back() {
+    let venue = Venue::new();
+    let (place, heard) = proxy(&venue, echoes);
+    let url = format!("http://user:{CANARY}@{place}");
+    let output = run(&[("HTTPS_PROXY", &url)], ["--seconds", "1"]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("it lets nobody through to there: HTTP 403"), "{told}");
+    heard.lock().expect("whole").clear();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tickerd"));
+    command.args(["run", "--channel", "ticker", "--product", "BTC-USD", "--seconds", "1", "--url", "ws://127.0.0.1:9"]);
+    command.env_clear().env("TICKERD_NET__PROXY", format!("http://{place}")).stdin(Stdio::null());
+    let _ = command.output().expect("runs");
+    assert_eq!(heard.lock().expect("whole")[..], [""; 0]);
 }
 
 #[test]

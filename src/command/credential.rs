@@ -66,11 +66,11 @@ fn add(options: &cli::Add, around: &Surroundings, out: &mut impl Write) -> Resul
     let credentials = file.credentials(name).map_err(|error| not_stored(&error))?;
     let venue = venue.unwrap_or_else(|| venue_of(&credentials));
     venue.fits(&credentials).map_err(|unfit| not_stored(&unfit_here(unfit)))?;
+    let net = Net::of_environment(around).map_err(|what| Failure::new(Status::Config, what))?;
     store(&path, &file.write(credentials.signer()), options.replace).map_err(|error| {
         Failure::new(Status::Output, format!("{} can not be written, nothing is stored: {error}", path.display()))
     })?;
     let credentials = Arc::new(credentials);
-    let net = Net::of_environment(around).map_err(|what| Failure::new(Status::Config, what))?;
     let answer = if options.offline { None } else { Some(ask(&credentials, venue, options.rest.as_deref(), net)?) };
     said(print_stored(&credentials, venue, answer.as_ref(), &path, &stored, out))
 }

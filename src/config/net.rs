@@ -126,9 +126,12 @@ impl Route {
         Ok(Self::Environment(Arc::new(Environment { secure, plain, matcher })))
     }
 
-    /// The proxy on the way to a host.
+    /// The proxy on the way to a host. There is none on the way to loopback: what goes there in the clear stays on the machine.
     #[must_use]
     pub fn proxy(&self, host: &str, secure: bool) -> Option<&Arc<Proxy>> {
+        if host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()) {
+            return None;
+        }
         match self {
             Self::Direct => None,
             Self::Through(proxy) => Some(proxy),
@@ -139,11 +142,10 @@ impl Route {
 
 impl Environment {
     fn proxy(&self, host: &str, secure: bool) -> Option<&Arc<Proxy>> {
-        let loopback = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
         let host = if host.contains(':') { format!("http://[{host}]/") } else { format!("http://{host}/") };
         let excepted = |matcher: &Matcher| host.parse().is_ok_and(|uri| matcher.intercept(&uri).is_none());
         let proxy = if secure { &self.secure } else { &self.plain };
-        proxy.as_ref().filter(|_| !loopback && !self.matcher.as_ref().is_some_and(excepted))
+        proxy.as_ref().filter(|_| !self.matcher.as_ref().is_some_and(excepted))
     }
 }
 
@@ -185,7 +187,10 @@ impl Proxy {
             }
             _ => return wrong("is no proxy that is known here"),
         };
-        let rest = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let (rest, path) = rest.find(['/', '?', '#']).map_or((rest, ""), |at| rest.split_at(at));
+        if path.contains('@') {
+            return wrong("has a /, ? or # in user or password, which are written %2F, %3F and %23");
+        }
         let (login, place) = rest.rsplit_once('@').map_or((None, rest), |(login, place)| (Some(login), place));
         let (host, port) = match place.strip_prefix('[').and_then(|place| place.split_once(']')) {
             Some((host, port)) => (host, port.strip_prefix(':')),
@@ -296,7 +301,14 @@ mod tests {
         {
             assert_eq!(Proxy::parse(url, String::new()).expect(url).to_string(), shown);
         }
-        for wrong in ["https://p:1", "ftp://p", "http://u:canary@p:none", "http://:80", "http://u:canary@/"] {
+        for wrong in [
+            "https://p:1",
+            "ftp://p",
+            "http://u:canary@p:none",
+            "http://:80",
+            "http://u:canary@/",
+            "http://u:1234/canary@p:3128",
+        ] {
             let error = Proxy::parse(wrong, "$X".into()).expect_err(wrong);
             assert!(error.starts_with("$X ") && !error.contains("canary"), "{error}");
         }

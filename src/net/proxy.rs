@@ -79,7 +79,11 @@ async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
     match status.get(..3) {
         Some(code) if code.starts_with('2') => Ok(()),
         Some("407") => Err(ProxyError::Login),
-        _ => Err(ProxyError::Refused(format!("\"{}\"", status.replace(char::is_control, " ").trim()))),
+        // Its words are not told: they may be ours, the login among them.
+        code => Err(ProxyError::Refused(format!(
+            "HTTP {}",
+            code.and_then(|code| code.parse::<u16>().ok()).unwrap_or_default()
+        ))),
     }
 }
 
