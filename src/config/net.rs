@@ -156,9 +156,11 @@ impl fmt::Display for Route {
             Self::Direct => f.write_str("no proxy"),
             Self::Through(proxy) => write!(f, "{proxy}, from {}", proxy.from),
             Self::Environment(environment) => {
-                let proxies = [&environment.secure, &environment.plain];
-                let proxy = proxies.into_iter().flatten().next();
-                proxy.map_or(Ok(()), |proxy| write!(f, "{proxy}, from {}", proxy.from))?;
+                let ways = [("wss://", &environment.secure), ("ws://", &environment.plain)];
+                let known = ways.into_iter().filter_map(|(scheme, proxy)| Some((scheme, proxy.as_ref()?)));
+                let shown: Vec<_> =
+                    known.map(|(scheme, proxy)| format!("{proxy}, from {}, for {scheme}", proxy.from)).collect();
+                f.write_str(&shown.join("; "))?;
                 f.write_str(if environment.matcher.is_some() { ", but for the hosts of $no_proxy" } else { "" })
             }
         }

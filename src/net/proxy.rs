@@ -52,7 +52,12 @@ async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
     port: u16,
 ) -> Result<(), ProxyError> {
     let to = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-    let mut request = Zeroizing::new(format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n"));
+    // Room for all of it at once: what grows leaves copies behind.
+    let login = proxy.login.as_ref().map_or(0, |(user, password)| 2 * (user.len() + password.expose().len()));
+    let mut request = Zeroizing::new(String::with_capacity(2 * to.len() + login + 128));
+    for part in ["CONNECT ", &to, " HTTP/1.1\r\nHost: ", &to, "\r\n"] {
+        request.push_str(part);
+    }
     if let Some((user, password)) = &proxy.login {
         let login = Zeroizing::new(format!("{user}:{}", password.expose()));
         request.push_str("Proxy-Authorization: Basic ");
@@ -190,9 +195,10 @@ impl fmt::Display for ProxyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreached(why) => f.write_str(why),
-            Self::Login => {
-                f.write_str("it wants a user and a password, or others than these: http://USER:PASSWORD@HOST:PORT")
-            }
+            Self::Login => f.write_str(
+                "it wants a user and a password, or others than these: USER:PASSWORD@ before its host, in the variable or file that \
+                 net.proxy names",
+            ),
             Self::Refused(why) => write!(f, "it lets nobody through to there: {why}"),
             Self::Stranger(what) => f.write_str(what),
             Self::LongName => f.write_str("SOCKS can not say a name of more than 255 bytes"),
