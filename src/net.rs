@@ -1,6 +1,7 @@
 //! Names, TCP, TLS: a stream to a venue, and with an upgrade a WebSocket; or why not. Each step has its deadline, and each
 //! failure says which step it was.
 
+mod handshake;
 mod proxy;
 mod tls;
 mod wire;
@@ -29,10 +30,11 @@ use tokio_tungstenite::{
         self,
         client::IntoClientRequest,
         http::{HeaderMap, StatusCode, Uri},
-        protocol::WebSocketConfig,
+        protocol::{Role, WebSocketConfig},
     },
 };
 
+use self::handshake::Handshake;
 use crate::config::Net;
 
 /// The resolver's own default is five seconds a server; one answer is enough.
@@ -227,9 +229,10 @@ pub async fn dial(dial: &dyn Dial, url: &str) -> Result<Dialled, DialError> {
 pub async fn upgrade(url: &str, wire: Wire) -> Result<Socket, DialError> {
     let request = url.into_client_request().map_err(|error| DialError::Url(format!("{url}: {error}")))?;
     let host = request.uri().host().unwrap_or(url).to_owned();
-    let upgrading = tokio_tungstenite::client_async_with_config(request, wire, Some(config()));
+    let upgrading = tokio_tungstenite::client_async_with_config(request, Handshake::new(wire), Some(config()));
     let answer = within("WebSocket upgrade", UPGRADE_WITHIN, upgrading).await?;
-    answer.map(|(socket, _)| socket).map_err(|error| refusal(&host, error))
+    let (upgraded, _) = answer.map_err(|error| refusal(&host, error))?;
+    Ok(WebSocketStream::from_raw_socket(upgraded.into_inner().into_wire(), Role::Client, Some(config())).await)
 }
 
 /// Limits on both sides: messages up to [`LARGEST_MESSAGE`] in one frame or many, and a write buffer for subscribes, not

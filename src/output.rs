@@ -21,7 +21,7 @@ pub use keeper::{Charge, Ending, Keeper, Stock};
 pub use outage::WriteError;
 pub use pulse::{Pulse, Timing};
 pub use queue::{Closed, Orders, Queue};
-pub use recorder::Recorder;
+pub use recorder::{Batch, Recorder};
 pub use route::{RouteError, Routes};
 pub use sink::{OpenError, Sink, Target, is_journal};
 pub use space::Space;

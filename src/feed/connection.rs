@@ -14,7 +14,7 @@ use std::{
 
 use bytes::Bytes;
 use futures::SinkExt;
-use tokio::{sync::watch, time::sleep_until};
+use tokio::{sync::watch, task::unconstrained, time::sleep_until};
 use tokio_tungstenite::tungstenite::{self, Message};
 
 use self::{
@@ -26,7 +26,7 @@ use self::{
 use crate::{
     feed::{Context, outage::Outage},
     net::Socket,
-    output::Closed,
+    output::{Batch, Closed},
     record::{Event, Line, Origin},
     session::{Action, Ask, Cause, Ending, Found, Session, Told},
     status::{Place, State},
@@ -36,8 +36,9 @@ use crate::{
 /// How long a frame of ours, some tens of kilobytes at most, may take to leave: the limit on every send.
 const SEND_WITHIN: Duration = Duration::from_secs(5);
 
-/// Messages taken off the socket before the clocks are looked at again: about a millisecond of work.
-const AT_ONCE: u32 = 256;
+/// Messages taken off the socket before the clocks are looked at again: about a millisecond of work, and as many as three
+/// reads bring at the most.
+const AT_ONCE: u32 = 1024;
 
 /// A wake-up that is later than this was no doing of the venue's: the process was stopped, or the machine asleep.
 const LATE: Duration = Duration::from_secs(1);
@@ -52,6 +53,7 @@ pub(super) struct Connection<'a> {
     place: &'a Place,
     /// What it is to carry.
     carries: watch::Receiver<Vec<Subscribe>>,
+    came: Came,
     ask: Option<Ask>,
     /// A pre-hash that must wait for the next second is not signed before this.
     not_before: Instant,
@@ -62,6 +64,16 @@ pub(super) struct Connection<'a> {
     said: Said,
     /// When data came last.
     data_at: Option<Instant>,
+}
+
+/// When what is handled now came. A read brings hundreds of messages: clocks are looked at once for all of them.
+struct Came {
+    /// Bytes since the handshake, these included.
+    bytes: u64,
+    /// When they came off the socket, by the wall clock...
+    recv: SystemTime,
+    /// ...and by the other, later where the output stalled since.
+    now: Instant,
 }
 
 struct Leaving {
@@ -98,6 +110,7 @@ impl<'a> Connection<'a> {
             context,
             place,
             carries,
+            came: Came { bytes: 0, recv: context.clock.now(), now: now() },
             ask: None,
             not_before: now(),
             leaving: None,
@@ -120,7 +133,7 @@ impl<'a> Connection<'a> {
                 break ending;
             }
         };
-        let mut ending = self.close(ending).await;
+        let mut ending = unconstrained(self.close(ending)).await;
         if let (Cause::Closed | Cause::Lost, Some(complaint), "") =
             (ending.cause, self.session.complaint(now()), &*ending.detail)
         {
@@ -131,9 +144,8 @@ impl<'a> Connection<'a> {
 
     /// Does all that the session wants done.
     async fn obey(&mut self) -> Option<Ending> {
-        let now = now();
-        let (received, last) = self.socket.get_ref().received();
-        self.session.handle_bytes(received, last.into_std());
+        self.look_at_clocks();
+        let now = self.came.now;
         self.session.handle_timeout(now);
         if self.leaving.as_ref().is_some_and(|leaving| leaving.since + SEND_WITHIN <= now) {
             return Some(Cause::SendTimeout.into());
@@ -156,6 +168,12 @@ impl<'a> Connection<'a> {
         }
         self.place.data_at(self.data_at);
         None
+    }
+
+    pub(super) fn look_at_clocks(&mut self) {
+        let (bytes, last) = self.socket.get_ref().received();
+        self.came = Came { bytes, recv: self.context.clock.now(), now: now() };
+        self.session.handle_bytes(bytes, last.into_std());
     }
 
     /// Waits for something to happen, and handles it.
@@ -181,7 +199,8 @@ impl<'a> Connection<'a> {
             self.excuse(late);
         }
         match turn {
-            Turn::Message(message) => self.take(message).await,
+            // Tokio's budget, which would say "not yet" after 128 reads, is for those who take no care of it.
+            Turn::Message(message) => unconstrained(self.take(message)).await,
             Turn::Left(Ok(())) => {
                 if self.leaving.take().is_some_and(|leaving| leaving.subscribe) {
                     self.session.sent(now());
@@ -204,6 +223,7 @@ impl<'a> Connection<'a> {
 
     /// Takes one message and those that are behind it already.
     async fn take(&mut self, first: Option<Result<Message, tungstenite::Error>>) -> Option<Ending> {
+        let batch = self.context.recorder.batch();
         let mut next = first;
         let mut left = AT_ONCE;
         loop {
@@ -212,7 +232,7 @@ impl<'a> Connection<'a> {
                 Some(Err(error)) => return Some(self.ended(error).await),
                 None => return Some(Cause::Lost.into()),
             };
-            if let Some(ending) = self.handle(message).await {
+            if let Some(ending) = self.handle(message, &batch).await {
                 return Some(ending);
             }
             // Taken off the socket only if it will be handled: the count comes first.
@@ -222,13 +242,10 @@ impl<'a> Connection<'a> {
     }
 
     /// Records one message, then lets the session look at it.
-    async fn handle(&mut self, message: Message) -> Option<Ending> {
-        let (line, arrival, length) = match message {
-            Message::Text(text) => {
-                let bytes: Bytes = text.clone().into();
-                (Line::from_text(text), Some(bytes.clone()), bytes.len())
-            }
-            Message::Binary(bytes) => (Line::from_binary(&bytes), None, bytes.len()),
+    async fn handle(&mut self, message: Message, batch: &Batch<'_>) -> Option<Ending> {
+        let (line, text) = match message {
+            Message::Text(text) => (Line::from_text(text.clone()), Ok(text)),
+            Message::Binary(bytes) => (Line::from_binary(&bytes), Err(bytes.len())),
             Message::Pong(_) => {
                 self.session.handle_pong(now());
                 return None;
@@ -240,28 +257,31 @@ impl<'a> Connection<'a> {
                 return Some(ending);
             }
         };
-        let recv = self.context.clock.now();
+        if self.socket.get_ref().received().0 != self.came.bytes {
+            self.look_at_clocks();
+        }
+        let recv = self.came.recv;
         let n = self.origin.receive();
-        self.origin.annals.took(length);
         let mut before = None;
         let stalling = || before = Some(self.place.stalls(now()));
-        match self.context.recorder.message(&self.origin, n, recv, line, stalling).await {
+        match batch.message(&self.origin, n, recv, line, stalling).await {
             Ok(stall) => self.note_stall(stall, before),
             Err(Closed) => {
                 return Some(Ending { detail: "the output is closed".into(), ..Cause::Stopped.into() });
             }
         }
-        let arrival = arrival.as_deref().map_or_else(Arrival::unreadable, self.venue.read);
-        let (received, last) = self.socket.get_ref().received();
-        self.session.handle_bytes(received, last.into_std());
-        let now = now();
+        let (arrival, length) = match &text {
+            Ok(text) => ((self.venue.read)(text.as_bytes()), text.len()),
+            Err(length) => (Arrival::unreadable(), *length),
+        };
+        self.origin.annals.took(length);
         if let Kind::Data(channel) = arrival.kind {
-            self.data_at = Some(now);
+            self.data_at = Some(self.came.now);
             if let Some(channel) = channel {
                 self.origin.annals.heard(channel, recv);
             }
         }
-        self.session.handle_message(arrival, length, recv, now);
+        self.session.handle_message(arrival, length, recv, self.came.now);
         while let Some(told) = self.session.told() {
             self.tell(told).await;
         }
@@ -284,10 +304,10 @@ impl<'a> Connection<'a> {
 
     fn note_stall(&mut self, stall: Duration, before: Option<State>) {
         let Some(before) = before else { return };
-        let now = now();
+        self.came.now = now();
         self.place.is(before);
         self.excuse(stall);
-        if self.stall.note(stall, now) {
+        if self.stall.note(stall, self.came.now) {
             tracing::info!(
                 feed = %self.origin.feed, conn = %self.origin,
                 "the reader of the output is slower than the feed, which waits for it: the venue may close"
@@ -342,8 +362,8 @@ impl<'a> Connection<'a> {
     }
 
     async fn tell(&mut self, told: Told) {
-        let recv = self.context.clock.now();
-        let again = self.said.again(&told, now());
+        let recv = self.came.recv;
+        let again = self.said.again(&told, self.came.now);
         let is_hole = matches!(&told, Told::Gap(gap) if matches!(gap.found, Found::Hole | Found::Back));
         let unsaid = self.said.take_unsaid(again || !is_hole);
         let (context, origin, stance) = (self.context, &self.origin, self.session.stance());

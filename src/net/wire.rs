@@ -7,6 +7,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use bytes::Bytes;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::Instant,
@@ -15,6 +16,8 @@ use tokio::{
 /// A byte stream that remembers how much came over it, and when last.
 pub struct Wire {
     stream: Box<dyn Stream>,
+    /// Read already, and given back to be read again.
+    ahead: Bytes,
     received: u64,
     last: Instant,
     /// The other side takes nothing any more.
@@ -29,7 +32,7 @@ impl Wire {
     /// Counts on `stream`.
     #[must_use]
     pub fn new(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Self {
-        Self { stream: Box::new(stream), received: 0, last: Instant::now(), deaf: false }
+        Self { stream: Box::new(stream), ahead: Bytes::new(), received: 0, last: Instant::now(), deaf: false }
     }
 
     /// Bytes received, and when the last of them came.
@@ -37,10 +40,20 @@ impl Wire {
     pub fn received(&self) -> (u64, Instant) {
         (self.received, self.last)
     }
+
+    /// Has these bytes, which were read last, read again.
+    pub(super) fn put_back(&mut self, bytes: &[u8]) {
+        self.ahead = Bytes::copy_from_slice(bytes);
+    }
 }
 
 impl AsyncRead for Wire {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.ahead.is_empty() {
+            let again = self.ahead.len().min(buf.remaining());
+            buf.put_slice(&self.ahead.split_to(again));
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
         let result = ready!(Pin::new(&mut self.stream).poll_read(cx, buf));
         let read = buf.filled().len() - before;

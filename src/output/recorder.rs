@@ -25,25 +25,14 @@ impl Recorder {
         Self { queue, messages, events }
     }
 
-    /// Queues a message, waiting for room if need be, which `stalling` is told of; how long that took is what the reader of
-    /// the output cost.
-    ///
-    /// # Errors
-    /// When the output is gone; the message has been counted as lost.
-    pub async fn message(
-        &self,
-        origin: &Arc<Origin>,
-        n: u64,
-        recv: SystemTime,
-        line: Line,
-        stalling: impl FnOnce(),
-    ) -> Result<Duration, Closed> {
-        let record = Record { recv, origin: origin.clone(), n, body: Body::Message(line) };
-        self.put(self.messages, record, stalling).await
+    /// For messages that come together.
+    #[must_use]
+    pub fn batch(&self) -> Batch<'_> {
+        Batch(self)
     }
 
     /// Queues an event behind the messages that revealed it, before the message numbered `n`; otherwise as
-    /// [`Recorder::message`].
+    /// [`Batch::message`].
     ///
     /// # Errors
     /// When the output is gone.
@@ -58,7 +47,9 @@ impl Recorder {
         origin.annals.note(&event);
         let Some(target) = self.events else { return Ok(Duration::ZERO) };
         let record = Record { n, ..aside(origin, recv, Body::Event(Box::new(event))) };
-        self.put(target, record, stalling).await
+        let stalled = self.put(target, record, stalling).await;
+        self.queue.wake();
+        stalled
     }
 
     /// Queues an event if there is room, and waits for none: whether it is queued, or belongs to the log alone.
@@ -66,7 +57,9 @@ impl Recorder {
         origin.annals.note(&event);
         let Some(target) = self.events else { return true };
         let record = aside(origin, recv, Body::Event(Box::new(event)));
-        matches!(self.queue.offer(Entry { target, losses: self.events, record }), Ok(None))
+        let queued = self.queue.offer(Entry { target, losses: self.events, record });
+        self.queue.wake();
+        matches!(queued, Ok(None))
     }
 
     /// Queues what did not come over the connection and was asked for by REST, among the messages; otherwise as an event.
@@ -74,7 +67,9 @@ impl Recorder {
     /// # Errors
     /// When the output is gone.
     pub async fn recovered(&self, origin: &Arc<Origin>, recv: SystemTime, line: Line) -> Result<(), Closed> {
-        self.put(self.messages, aside(origin, recv, Body::Recovered(line)), || ()).await.map(drop)
+        self.put(self.messages, aside(origin, recv, Body::Recovered(line)), || ()).await?;
+        self.queue.wake();
+        Ok(())
     }
 
     async fn put(&self, target: usize, record: Record, stalling: impl FnOnce()) -> Result<Duration, Closed> {
@@ -84,6 +79,35 @@ impl Recorder {
         let begun = Instant::now();
         self.queue.push(entry).await?;
         Ok(begun.elapsed())
+    }
+}
+
+/// What came together and is written together: the writer is woken when this ends, or has grown enough for a write.
+#[derive(Debug)]
+pub struct Batch<'a>(&'a Recorder);
+
+impl Batch<'_> {
+    /// Queues a message, waiting for room if need be, which `stalling` is told of; how long that took is what the reader of
+    /// the output cost.
+    ///
+    /// # Errors
+    /// When the output is gone; the message has been counted as lost.
+    pub async fn message(
+        &self,
+        origin: &Arc<Origin>,
+        n: u64,
+        recv: SystemTime,
+        line: Line,
+        stalling: impl FnOnce(),
+    ) -> Result<Duration, Closed> {
+        let record = Record { recv, origin: origin.clone(), n, body: Body::Message(line) };
+        self.0.put(self.0.messages, record, stalling).await
+    }
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        self.0.queue.wake();
     }
 }
 

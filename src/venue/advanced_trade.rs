@@ -5,16 +5,17 @@
 
 pub mod rest;
 
-use std::time::Duration;
+use std::{borrow::Cow, sync::LazyLock, time::Duration};
 
+use memchr::{memchr, memmem::Finder};
 use serde::Deserialize;
 use serde_json::{Map, Value, json, value::RawValue};
-
 use smallvec::SmallVec;
 
 use super::{
     Arrival, Cadence, Channel, Counted, Counts, Encoding, Hmac, Kind, MendedBy, Message, Product, Products, Reason,
     Subscribe, Venue,
+    head::{Head, Plain},
 };
 use crate::auth::{Credentials, Signer, Stamp};
 
@@ -167,16 +168,16 @@ fn prehash(timestamp: &str, subscribe: &Subscribe) -> String {
     format!("{timestamp}{}{}", subscribe.channels[0].name, products.join(","))
 }
 
-/// What `read` looks at; the events of a data message, megabytes at times, are stepped over.
+/// What `read` looks at, where it is not in the head; the events are stepped over.
 #[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(borrow)]
-    channel: Option<std::borrow::Cow<'a, str>>,
+    channel: Option<Cow<'a, str>>,
     sequence_num: Option<u64>,
     #[serde(rename = "type", borrow)]
-    kind: Option<std::borrow::Cow<'a, str>>,
+    kind: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    message: Option<std::borrow::Cow<'a, str>>,
+    message: Option<Cow<'a, str>>,
 }
 
 #[derive(Deserialize)]
@@ -189,43 +190,67 @@ struct Subscriptions {
     subscriptions: std::collections::BTreeMap<String, Vec<String>>,
 }
 
+/// The channel and the number stand in the head, before the events, of which a level2 snapshot has five megabytes. The order
+/// of keys is no promise: what is not there is looked for in all of the message.
 fn read(message: &[u8]) -> Arrival<'_> {
-    let head = head(message);
-    let short = head.as_deref().and_then(|head| serde_json::from_slice::<Envelope>(head).ok());
-    // What it lacks may stand behind the events: the order of keys is no promise.
-    let whole = short.filter(|short| short.channel.is_some() && short.sequence_num.is_some());
-    let Some(envelope) = whole.or_else(|| serde_json::from_slice(message).ok()) else { return Arrival::unreadable() };
-    let kind = match envelope.channel.as_deref() {
-        Some("subscriptions") => Kind::Ack(accepted(message)),
-        Some("heartbeats") => Kind::Heartbeat,
-        // The one channel whose messages go by another name than its subscribe.
-        Some("l2_data") => Kind::Data(MARKET.channel("level2")),
-        Some(name) => Kind::Data(MARKET.channel(name)),
-        None if envelope.kind.as_deref() == Some("error") => {
-            Kind::Refusal(envelope.message.map_or_else(String::new, std::borrow::Cow::into_owned))
+    let mut head = Head::of(message);
+    let (mut channel, mut sequence) = (None, None);
+    for field in head.by_ref() {
+        match field {
+            (b"channel", Plain::Text(text)) => channel = std::str::from_utf8(text).ok(),
+            (b"sequence_num", Plain::Word(word)) => sequence = number(word),
+            _ => {}
         }
-        None => Kind::Data(None),
+    }
+    if let (Some(channel), Some(sequence), true) = (channel, sequence, head.rest().starts_with(b"\"events\":[")) {
+        return arrival(channel, Some(sequence), message, head.rest());
+    }
+    let Ok(envelope) = serde_json::from_slice::<Envelope>(message) else { return Arrival::unreadable() };
+    match (envelope.channel, envelope.kind) {
+        (Some(channel), _) => arrival(&channel, envelope.sequence_num, message, message),
+        (None, Some(kind)) if kind == "error" => {
+            let words = envelope.message.map_or_else(String::new, Cow::into_owned);
+            Arrival { sequence: envelope.sequence_num, ..Arrival::new(Kind::Refusal(words)) }
+        }
+        (None, _) => {
+            let counted = products(message);
+            Arrival { sequence: envelope.sequence_num, counted, ..Arrival::unreadable() }
+        }
+    }
+}
+
+fn number(word: &[u8]) -> Option<u64> {
+    std::str::from_utf8(word).ok()?.parse().ok()
+}
+
+/// `events` is the part of the message where these are.
+fn arrival<'a>(channel: &str, sequence: Option<u64>, message: &'a [u8], events: &'a [u8]) -> Arrival<'a> {
+    let kind = match channel {
+        "subscriptions" => Kind::Ack(accepted(message)),
+        "heartbeats" => Kind::Heartbeat,
+        // The one channel whose messages go by another name than its subscribe.
+        "l2_data" => Kind::Data(MARKET.channel("level2")),
+        name => Kind::Data(MARKET.channel(name)),
     };
     let counted = match kind {
-        Kind::Data(channel) => products(channel, message),
+        Kind::Data(channel) if channel.is_some_and(|channel| channel.name == "market_trades") => trades(message),
+        Kind::Data(_) => products(events),
         _ => SmallVec::new(),
     };
-    Arrival { kind, sequence: envelope.sequence_num, counted }
+    Arrival { kind, sequence, counted }
 }
 
 /// The products that a data message is of. Frames seen have one each; the format allows many.
-fn products<'a>(channel: Option<&Channel>, message: &'a [u8]) -> SmallVec<[Counted<'a>; 1]> {
+fn products(events: &[u8]) -> SmallVec<[Counted<'_>; 1]> {
     /// A longer one is a snapshot, and a snapshot is of one product.
     const WIDE: usize = 64 * 1024;
-    const NAME: &[u8] = b"\"product_id\":\"";
-    if channel.is_some_and(|channel| channel.name == "market_trades") {
-        return trades(message);
-    }
-    let look = if message.len() > WIDE { &message[..1024] } else { message };
-    let mut products: SmallVec<[Counted<'a>; 1]> = SmallVec::new();
-    for at in memchr::memmem::find_iter(look, NAME) {
-        let rest = &message[at + NAME.len()..];
-        let id = memchr::memchr(b'"', rest).and_then(|end| std::str::from_utf8(&rest[..end]).ok());
+    /// Made once: that costs more than to search a ticker by it.
+    static NAME: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new("\"product_id\":\""));
+    let look = if events.len() > WIDE { &events[..1024] } else { events };
+    let mut products: SmallVec<[Counted<'_>; 1]> = SmallVec::new();
+    for at in NAME.find_iter(look) {
+        let rest = &events[at + NAME.needle().len()..];
+        let id = memchr(b'"', rest).and_then(|end| std::str::from_utf8(&rest[..end]).ok());
         if let Some(id) = id
             && !products.iter().any(|known| known.product == id)
         {
@@ -268,17 +293,6 @@ fn trades(message: &[u8]) -> SmallVec<[Counted<'_>; 1]> {
         }
     }
     products
-}
-
-/// The envelope without its events: the venue writes them last, and a level2 snapshot is five megabytes of them. None
-/// where they do not stand last or what precedes them is not flat; then all of it is parsed.
-fn head(message: &[u8]) -> Option<Vec<u8>> {
-    /// The longest envelope seen is 140 bytes.
-    const LOOK: usize = 512;
-    let start = &message[..message.len().min(LOOK)];
-    let events = memchr::memmem::find(start, b",\"events\":[")?;
-    let flat = memchr::memchr2(b'[', b'{', start.get(1..events)?).is_none();
-    (flat && start[0] == b'{').then(|| [&start[..events], b"}"].concat())
 }
 
 fn accepted(message: &[u8]) -> Vec<(String, Vec<String>)> {

@@ -32,7 +32,7 @@ impl Connection<'_> {
                 let _ = timeout_at(deadline, self.socket.send(Message::Close(Some(goodbye)))).await;
                 // The deadline is for the other side; a message that has come is recorded, however long that takes.
                 while let Ok(Some(Ok(message))) = timeout_at(deadline, self.socket.next()).await {
-                    self.handle(message).await;
+                    self.handle(message, &self.context.recorder.batch()).await;
                 }
             }
             // The answer to the venue's close goes out as its end is read.
@@ -43,7 +43,7 @@ impl Connection<'_> {
                     && let Some(Some(Ok(message))) = ready(&mut self.socket)
                 {
                     let begun = now();
-                    self.handle(message).await;
+                    self.handle(message, &self.context.recorder.batch()).await;
                     deadline += now().duration_since(begun);
                 }
                 let _ = self.socket.send(Message::Close(None)).now_or_never();
@@ -58,7 +58,8 @@ impl Connection<'_> {
     /// What came in one batch with the end is told too; and where the session had reasons of its own, they are the cause: a
     /// venue may refuse and close in one breath.
     pub(super) async fn last_words(&mut self, mut ending: Ending) -> Ending {
-        while let Some(action) = self.session.poll(now()) {
+        self.look_at_clocks();
+        while let Some(action) = self.session.poll(self.came.now) {
             match action {
                 Action::Tell(told) => self.tell(told).await,
                 Action::End(Cause::Refused) if matches!(ending.cause, Cause::Closed | Cause::Lost) => {

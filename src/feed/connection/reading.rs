@@ -1,8 +1,8 @@
 //! What comes off a socket, and what its ends mean.
 
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 
-use futures::{FutureExt, SinkExt, StreamExt, future::poll_fn};
+use futures::{SinkExt, StreamExt, future::poll_fn};
 use tokio_tungstenite::tungstenite::{
     self, Message,
     error::{CapacityError, ProtocolError},
@@ -27,10 +27,13 @@ pub(super) async fn next(socket: &mut Socket, leaving: bool) -> Turn {
     .await
 }
 
-/// A message that is there already. Tokio's budget, which would say "not yet" after 128 reads, does not count here.
+/// A message that is there already.
 #[expect(clippy::option_option, reason = "none yet, and none any more, are two things")]
 pub(super) fn ready(socket: &mut Socket) -> Option<Option<Result<Message, tungstenite::Error>>> {
-    tokio::task::unconstrained(socket.next()).now_or_never()
+    match socket.poll_next_unpin(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(message) => Some(message),
+        Poll::Pending => None,
+    }
 }
 
 /// Why a connection ended that ended in this.
