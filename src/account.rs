@@ -75,9 +75,9 @@ impl Account {
         self.received.fetch_add(1, Relaxed)
     }
 
-    /// Counts a message handed to the output.
-    pub fn write(&self) {
-        self.written.fetch_add(1, Relaxed);
+    /// Counts messages handed to the output.
+    pub fn write(&self, messages: u64) {
+        self.written.fetch_add(messages, Relaxed);
     }
 
     /// Counts a message lost.
@@ -133,7 +133,7 @@ mod tests {
         for _ in 0..3 {
             let _ = account.receive();
         }
-        account.write();
+        account.write(1);
         assert_eq!(account.totals().to_string(), "3 received, 1 written");
         account.drop_one(Loss::Slow);
         account.gap();

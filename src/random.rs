@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_lc_rs::rand;
+use rustix::{
+    io::retry_on_intr,
+    rand::{GetRandomFlags, getrandom},
+};
 
 /// Where nonces, run ids and jitter come from.
 #[derive(Clone)]
@@ -35,7 +38,12 @@ impl Random {
     pub fn bytes(&self) -> [u8; 16] {
         let mut bytes = [0; 16];
         match &self.0 {
-            Source::System => rand::fill(&mut bytes).expect("the system gives random bytes"),
+            // The kernel's, asked for: a generator in the process would first gather entropy of its own, for 25 ms of CPU.
+            Source::System => {
+                let given = retry_on_intr(|| getrandom(&mut bytes, GetRandomFlags::empty()));
+                let given = given.expect("the system gives random bytes");
+                assert_eq!(given, bytes.len(), "the system gives up to 256 bytes at once");
+            }
             Source::Seeded(state) => {
                 let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
                 for half in bytes.chunks_mut(8) {

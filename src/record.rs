@@ -58,11 +58,11 @@ impl Origin {
         self.account.receive()
     }
 
-    /// Counts a message handed to the output.
-    pub fn write(&self) {
-        self.run_account.write();
-        self.feed_account.write();
-        self.account.write();
+    /// Counts messages handed to the output.
+    pub fn write(&self, messages: u64) {
+        self.run_account.write(messages);
+        self.feed_account.write(messages);
+        self.account.write(messages);
     }
 
     /// Counts a message lost.
@@ -110,6 +110,10 @@ pub struct Pen {
     form: Form,
     /// The second of the last time written, and its text up to the fraction: a calendar is consulted once a second.
     second: (u64, String),
+    /// What came in one read has all columns but the last in common: when and whose that was...
+    last: Option<(SystemTime, Arc<Origin>)>,
+    /// ...and their text.
+    columns: Vec<u8>,
 }
 
 impl Record {
@@ -138,7 +142,7 @@ impl Pen {
     /// A pen that writes in one form.
     #[must_use]
     pub fn new(form: Form) -> Self {
-        Self { form, second: (u64::MAX, String::new()) }
+        Self { form, second: (u64::MAX, String::new()), last: None, columns: Vec::new() }
     }
 
     /// Appends what stands before a message's own bytes.
@@ -187,20 +191,32 @@ impl Pen {
     }
 
     fn columns_after(&mut self, record: &Record, out: &mut Vec<u8>) {
+        let is_same = |(recv, origin): &(SystemTime, Arc<Origin>)| {
+            *recv == record.recv && Arc::ptr_eq(origin, &record.origin)
+        };
+        if !self.last.as_ref().is_some_and(is_same) {
+            self.set_columns(record);
+        }
+        out.extend_from_slice(&self.columns);
+        out.extend_from_slice(itoa::Buffer::new().format(record.n).as_bytes());
+    }
+
+    fn set_columns(&mut self, record: &Record) {
         let since = record.recv.duration_since(UNIX_EPOCH).unwrap_or_default();
         if self.second.0 != since.as_secs() {
             self.second = (since.as_secs(), time::calendar(since.as_secs()));
         }
         // The feed's name is letters, digits, hyphens and underscores: nothing to escape.
+        self.columns.clear();
         let _ = write!(
-            out,
-            "\"recv\":\"{}.{:09}Z\",\"feed\":\"{}\",\"conn\":\"{}\",\"n\":{}",
+            self.columns,
+            "\"recv\":\"{}.{:09}Z\",\"feed\":\"{}\",\"conn\":\"{}\",\"n\":",
             self.second.1,
             since.subsec_nanos(),
             record.origin.feed,
-            record.origin,
-            record.n
+            record.origin
         );
+        self.last = Some((record.recv, record.origin.clone()));
     }
 }
 

@@ -83,7 +83,9 @@ impl Backlog {
     pub fn take(&mut self, most: u64) -> VecDeque<Entry> {
         if self.passed.is_empty() && self.cost <= most {
             (self.cost, self.lasting) = (0, 0);
-            return std::mem::take(&mut self.behind);
+            // The next will be about as many.
+            let room = VecDeque::with_capacity(self.behind.len());
+            return std::mem::replace(&mut self.behind, room);
         }
         let (mut part, mut cost) = (VecDeque::new(), 0);
         while let Some(next) = self.passed.front().or_else(|| self.behind.front())

@@ -30,8 +30,7 @@ const AROUND: u64 = 256;
 pub struct Writer {
     targets: Vec<Outlet>,
     pen: Pen,
-    /// Put together and not yet written.
-    composed: Vec<Record>,
+    composed: Composed,
     lines_left: Option<u64>,
     /// The targets whose lines count.
     counted: Vec<usize>,
@@ -40,6 +39,15 @@ pub struct Writer {
     now: SystemTime,
     pulse: Arc<Pulse>,
     keeper: Option<Keeper>,
+}
+
+/// What is put together and not yet written.
+#[derive(Debug, Default)]
+struct Composed {
+    /// What its records cost the queue.
+    cost: u64,
+    /// Whose the messages are among it, in their order: so many of one connection, then so many of another.
+    messages: Vec<(Arc<Origin>, u64)>,
 }
 
 #[derive(Debug)]
@@ -75,7 +83,7 @@ impl Writer {
         Self {
             targets: targets.into_iter().map(outlet).collect(),
             pen: Pen::new(form),
-            composed: Vec::new(),
+            composed: Composed::default(),
             lines_left: None,
             counted: Vec::new(),
             sync_each_write: false,
@@ -201,7 +209,7 @@ impl Writer {
             }
         }
         let full = together.len() >= TOGETHER;
-        self.composed.push(record);
+        self.composed.put(record);
         if full { self.flush(queue) } else { Ok(()) }
     }
 
@@ -210,12 +218,11 @@ impl Writer {
         for outlet in &mut self.targets {
             write_all(&mut outlet.target, &mut outlet.together, &self.pulse, queue)?;
         }
-        let is_message = |record: &&Record| matches!(record.body, Body::Message(_));
-        let cost = self.composed.iter().map(Record::cost).sum();
-        if queue.written(cost, self.composed.iter().filter(is_message).count() as u64) {
-            self.composed.iter().filter(is_message).for_each(|record| record.origin.write());
+        let Composed { cost, messages } = &mut self.composed;
+        if queue.written(std::mem::take(cost), messages.iter().map(|(_, count)| count).sum()) {
+            messages.iter().for_each(|(origin, count)| origin.write(*count));
         }
-        self.composed.clear();
+        messages.clear();
         Ok(())
     }
 
@@ -361,6 +368,19 @@ impl Writer {
 
     fn spool(&mut self, index: usize) -> Option<&mut Spool> {
         self.targets[index].target.sink.spool()
+    }
+}
+
+impl Composed {
+    fn put(&mut self, record: Record) {
+        self.cost += record.cost();
+        if !matches!(record.body, Body::Message(_)) {
+            return;
+        }
+        match self.messages.last_mut() {
+            Some((origin, count)) if Arc::ptr_eq(origin, &record.origin) => *count += 1,
+            _ => self.messages.push((record.origin, 1)),
+        }
     }
 }
 

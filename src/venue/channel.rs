@@ -154,6 +154,6 @@ impl Channel {
     /// Whether a message that reads as one of the channel `read` is, or may be, one of this.
     #[must_use]
     pub fn reads_as(&self, read: &Self) -> bool {
-        self.name == read.name || self.reads_as.contains(&read.name)
+        std::ptr::eq(self, read) || self.name == read.name || self.reads_as.contains(&read.name)
     }
 }

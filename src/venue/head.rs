@@ -1,8 +1,6 @@
 //! The head of a message: the fields of a JSON object up to the first that holds more than one thing. Venues write first
 //! what a message is, in a hundred bytes, and behind it of what, in megabytes at times.
 
-use memchr::memchr;
-
 /// Reads field after field, and copies nothing. What is not written as venues write, without white space and without
 /// escapes, ends it: all of that is for a JSON parser, which takes ten times as long.
 #[derive(Clone, Debug)]
@@ -55,9 +53,29 @@ impl<'a> Iterator for Head<'a> {
 /// What stands between the quotes at the beginning, and what behind them.
 fn text(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let bytes = bytes.strip_prefix(b"\"")?;
-    let end = memchr(b'"', bytes)?;
-    let text = &bytes[..end];
-    (!text.contains(&b'\\')).then_some((text, &bytes[end + 1..]))
+    let end = quote_or_escape(bytes)?;
+    (bytes[end] == b'"').then_some((&bytes[..end], &bytes[end + 1..]))
+}
+
+/// Where the first of them is. Eight bytes are looked at at once: for names of so few, a call of memchr takes longer than that.
+fn quote_or_escape(bytes: &[u8]) -> Option<usize> {
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (at, word) in words.iter().enumerate() {
+        let found = matches(*word, b'"') | matches(*word, b'\\');
+        if found != 0 {
+            return Some(8 * at + found.trailing_zeros() as usize / 8);
+        }
+    }
+    let at = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+    Some(8 * words.len() + at)
+}
+
+/// The lowest bit that is set is in the first byte that is `byte` (Mycroft, 1987; what stands behind that may be wrong).
+fn matches(word: [u8; 8], byte: u8) -> u64 {
+    const LOW: u64 = u64::from_le_bytes([0x01; 8]);
+    const HIGH: u64 = LOW << 7;
+    let differs = u64::from_le_bytes(word) ^ (LOW * u64::from(byte));
+    differs.wrapping_sub(LOW) & !differs & HIGH
 }
 
 #[cfg(test)]

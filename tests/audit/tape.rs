@@ -112,7 +112,7 @@ impl Tape {
     pub fn message(&mut self) {
         let text = self.text();
         let n = self.origin.receive();
-        self.origin.write();
+        self.origin.write(1);
         self.put(n, Body::Message(Line::from_text(text.into())));
     }
 

@@ -124,7 +124,7 @@ fn an_account_that_does_not_add_up_is_a_fault() {
     tape.begin(1);
     (0..9).for_each(|_| tape.message());
     tape.origin.receive();
-    tape.origin.write();
+    tape.origin.write(1);
     tape.end(Cause::Stopped);
     let report = audited(&tape.bytes());
     assert_eq!(report.verdict, Verdict::NotWhole);

@@ -54,7 +54,7 @@ fn take(queue: &Queue) -> VecDeque<Entry> {
 fn write(queue: &Queue, batch: &VecDeque<Entry>) {
     let messages = batch.iter().filter(|entry| entry.is_message());
     if queue.written(batch.iter().map(|entry| entry.record.cost()).sum(), messages.clone().count() as u64) {
-        messages.for_each(|entry| entry.record.origin.write());
+        messages.for_each(|entry| entry.record.origin.write(1));
     }
 }
 
