@@ -5,7 +5,6 @@ pub mod advanced_trade;
 mod arrival;
 mod channel;
 pub mod exchange;
-mod head;
 mod hmac;
 mod leg;
 mod product;

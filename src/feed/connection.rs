@@ -30,7 +30,7 @@ use crate::{
     record::{Event, Line, Origin},
     session::{Action, Ask, Cause, Ending, Found, Session, Told},
     status::{Place, State},
-    venue::{Arrival, Kind, Subscribe, Venue},
+    venue::{Arrival, Channel, Kind, Subscribe, Venue},
 };
 
 /// How long a frame of ours, some tens of kilobytes at most, may take to leave: the limit on every send.
@@ -74,6 +74,8 @@ struct Came {
     recv: SystemTime,
     /// ...and by the other, later where the output stalled since.
     now: Instant,
+    /// The channel of the last data among them: the next is most often of the same.
+    heard: Option<&'static Channel>,
 }
 
 struct Leaving {
@@ -110,7 +112,7 @@ impl<'a> Connection<'a> {
             context,
             place,
             carries,
-            came: Came { bytes: 0, recv: context.clock.now(), now: now() },
+            came: Came { bytes: 0, recv: context.clock.now(), now: now(), heard: None },
             ask: None,
             not_before: now(),
             leaving: None,
@@ -172,7 +174,7 @@ impl<'a> Connection<'a> {
 
     pub(super) fn look_at_clocks(&mut self) {
         let (bytes, last) = self.socket.get_ref().received();
-        self.came = Came { bytes, recv: self.context.clock.now(), now: now() };
+        self.came = Came { bytes, recv: self.context.clock.now(), now: now(), heard: None };
         self.session.handle_bytes(bytes, last.into_std());
     }
 
@@ -277,7 +279,9 @@ impl<'a> Connection<'a> {
         self.origin.annals.took(length);
         if let Kind::Data(channel) = arrival.kind {
             self.data_at = Some(self.came.now);
-            if let Some(channel) = channel {
+            if let Some(channel) = channel
+                && self.came.heard.replace(channel).is_none_or(|last| !std::ptr::eq(last, channel))
+            {
                 self.origin.annals.heard(channel, recv);
             }
         }

@@ -4,13 +4,18 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
     time::SystemTime,
 };
 
 use tokio::sync::Notify;
 
-use super::{Entry, backlog::Backlog};
-use crate::{account::Loss, config::WhenSlow, record::Origin};
+use super::{Entry, backlog::Backlog, chunks::Chunks};
+use crate::{
+    account::Loss,
+    config::WhenSlow,
+    record::{Body, Origin},
+};
 
 /// The most that the writer is given at once, of ordinary records: eight of its writes, so that asking for more costs
 /// nothing. Of a smaller queue it is given a quarter: what it has in hand can not be dropped, and the other three are
@@ -19,7 +24,7 @@ const PORTION: u64 = 8 << 20;
 
 /// What gathers before the writer hears of it, where more is said to come at once: a wake-up costs a hundred times what a
 /// ticker does, and here there are hundreds of them. It writes beside the reading then, from a cache that still holds them.
-const GATHERED: u64 = 128 << 10;
+const GATHERED: u64 = 256 << 10;
 
 /// A bounded queue of records with one writer behind it, which is to be woken when enough was put in for it.
 ///
@@ -41,6 +46,7 @@ pub struct Queue {
 #[derive(Debug, Default)]
 struct State {
     backlog: Backlog,
+    chunks: Chunks,
     /// What that costs which the writer has taken and not yet written...
     held: u64,
     /// ...and whose the messages are among it, in their order: so many of one connection, then so many of another.
@@ -115,6 +121,8 @@ impl Queue {
         drop(state);
         if enough {
             self.wake();
+            // Where both have but one core, it writes now, and not when all of that is used up and out of the cache.
+            thread::yield_now();
         }
         Ok(None)
     }
@@ -272,7 +280,7 @@ impl Queue {
             while !fits(state) && state.backlog.drop_oldest(why) {}
         }
         let back = if fits(state) {
-            state.backlog.put(entry);
+            state.put(entry);
             None
         } else if drops && entry.is_message() {
             state.backlog.refuse(entry, self.limit.saturating_sub(state.held), why);
@@ -304,6 +312,13 @@ impl State {
 
     fn cost(&self) -> u64 {
         self.held + self.backlog.cost()
+    }
+
+    fn put(&mut self, mut entry: Entry) {
+        if let Body::Message(line) = &mut entry.record.body {
+            *line = self.chunks.keep(line);
+        }
+        self.backlog.put(entry);
     }
 
     fn hold(&mut self, portion: &VecDeque<Entry>) {

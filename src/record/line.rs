@@ -1,7 +1,7 @@
 //! Exactly one line: a value of this type holds no line break, whatever the venue sent.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use serde::de::IgnoredAny;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
@@ -36,6 +36,13 @@ impl Line {
     #[must_use]
     pub fn from_binary(bytes: &[u8]) -> Self {
         Self::not_json(bytes)
+    }
+
+    /// The same line in memory of `chunk`, behind what is there.
+    #[must_use]
+    pub fn copy_into(&self, chunk: &mut BytesMut) -> Self {
+        chunk.extend_from_slice(&self.0);
+        Self(chunk.split().freeze())
     }
 
     /// The line, without its end.

@@ -7,7 +7,7 @@ pub mod rest;
 
 use std::{borrow::Cow, sync::LazyLock, time::Duration};
 
-use memchr::{memchr, memmem::Finder};
+use memchr::{memchr, memchr3, memmem::Finder};
 use serde::Deserialize;
 use serde_json::{Map, Value, json, value::RawValue};
 use smallvec::SmallVec;
@@ -15,7 +15,6 @@ use smallvec::SmallVec;
 use super::{
     Arrival, Cadence, Channel, Counted, Counts, Encoding, Hmac, Kind, MendedBy, Message, Product, Products, Reason,
     Subscribe, Venue,
-    head::{Head, Plain},
 };
 use crate::auth::{Credentials, Signer, Stamp};
 
@@ -168,7 +167,7 @@ fn prehash(timestamp: &str, subscribe: &Subscribe) -> String {
     format!("{timestamp}{}{}", subscribe.channels[0].name, products.join(","))
 }
 
-/// What `read` looks at, where it is not in the head; the events are stepped over.
+/// What `read` looks at where the head does not say it; the events are stepped over.
 #[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(borrow)]
@@ -190,20 +189,9 @@ struct Subscriptions {
     subscriptions: std::collections::BTreeMap<String, Vec<String>>,
 }
 
-/// The channel and the number stand in the head, before the events, of which a level2 snapshot has five megabytes. The order
-/// of keys is no promise: what is not there is looked for in all of the message.
 fn read(message: &[u8]) -> Arrival<'_> {
-    let mut head = Head::of(message);
-    let (mut channel, mut sequence) = (None, None);
-    for field in head.by_ref() {
-        match field {
-            (b"channel", Plain::Text(text)) => channel = std::str::from_utf8(text).ok(),
-            (b"sequence_num", Plain::Word(word)) => sequence = number(word),
-            _ => {}
-        }
-    }
-    if let (Some(channel), Some(sequence), true) = (channel, sequence, head.rest().starts_with(b"\"events\":[")) {
-        return arrival(channel, Some(sequence), message, head.rest());
+    if let Some((channel, sequence, events)) = head(message) {
+        return arrival(channel, Some(sequence), message, events);
     }
     let Ok(envelope) = serde_json::from_slice::<Envelope>(message) else { return Arrival::unreadable() };
     match (envelope.channel, envelope.kind) {
@@ -219,8 +207,24 @@ fn read(message: &[u8]) -> Arrival<'_> {
     }
 }
 
-fn number(word: &[u8]) -> Option<u64> {
-    std::str::from_utf8(word).ok()?.parse().ok()
+/// The channel, the number and the events, which may be megabytes. The venue has written them in this order since 2023, the
+/// channel first and the number right before the events; where it does not, a parser looks for them, in ten times as long.
+fn head(message: &[u8]) -> Option<(&str, u64, &[u8])> {
+    /// The longest head seen has 140 bytes.
+    const LOOK: usize = 512;
+    static EVENTS: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(",\"events\":["));
+    let at = EVENTS.find(&message[..message.len().min(LOOK)])?;
+    let (head, events) = message.split_at(at);
+    let head = head.strip_prefix(b"{\"channel\":\"")?;
+    // With a list, an object or an escape in it, what was found may be part of something else.
+    if memchr3(b'[', b'{', b'\\', head).is_some() {
+        return None;
+    }
+    let channel = std::str::from_utf8(&head[..memchr(b'"', head)?]).ok()?;
+    let digits = head.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let (before, number) = head.split_at(head.len() - digits);
+    let sequence = std::str::from_utf8(number).ok()?.parse().ok()?;
+    before.ends_with(b",\"sequence_num\":").then_some((channel, sequence, events))
 }
 
 /// `events` is the part of the message where these are.
