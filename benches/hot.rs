@@ -114,7 +114,7 @@ fn session(criterion: &mut Criterion) {
                 Arrival { sequence: number, ..(MARKET.read)(ticker.as_bytes()) }
             },
             |arrival| {
-                session.handle_message(arrival, ticker.len(), recv, begun);
+                session.handle_message(&arrival, ticker.len(), recv, begun);
                 session.told().is_some()
             },
             BatchSize::SmallInput,

@@ -147,14 +147,14 @@ impl Session {
     }
 
     /// A whole message came at `recv`, by the wall clock; it is recorded already.
-    pub fn handle_message(&mut self, arrival: Arrival<'_>, length: usize, recv: SystemTime, now: Instant) {
+    pub fn handle_message(&mut self, arrival: &Arrival<'_>, length: usize, recv: SystemTime, now: Instant) {
         if self.liveness.handle_message(length, now) {
             self.excuse(now);
         }
-        self.count(&arrival, recv, now);
-        match arrival.kind {
-            Kind::Ack(accepted) => self.handle_ack(&accepted, recv, now),
-            Kind::Refusal(message) => self.handle_refusal(message, now),
+        self.count(arrival, recv, now);
+        match &arrival.kind {
+            Kind::Ack(accepted) => self.handle_ack(accepted, recv, now),
+            Kind::Refusal(message) => self.handle_refusal(message.clone(), now),
             Kind::Heartbeat => self.liveness.handle_heartbeat(now),
             // Of whatever channel, and were it one that we do not know (JKorf/Bitfinex.Net#183).
             Kind::Data(_) => self.liveness.handle_delivery(),

@@ -43,7 +43,7 @@ fuzz_target!(|data: &[u8]| {
                 _ => {
                     total += message.len() as u64;
                     session.handle_bytes(total, now);
-                    session.handle_message((venue.read)(message), message.len(), wall, now);
+                    session.handle_message(&(venue.read)(message), message.len(), wall, now);
                 }
             }
             over |= rest_of(&mut session, now);

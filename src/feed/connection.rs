@@ -26,7 +26,7 @@ use self::{
 use crate::{
     feed::{Context, outage::Outage},
     net::Socket,
-    output::{Batch, Closed},
+    output::{Batch, Closed, Entry},
     record::{Event, Line, Origin},
     session::{Action, Ask, Cause, Ending, Found, Session, Told},
     status::{Place, State},
@@ -245,9 +245,10 @@ impl<'a> Connection<'a> {
 
     /// Records one message, then lets the session look at it.
     async fn handle(&mut self, message: Message, batch: &Batch<'_>) -> Option<Ending> {
+        let length = message.len();
         let (line, text) = match message {
-            Message::Text(text) => (Line::from_text(text.clone()), Ok(text)),
-            Message::Binary(bytes) => (Line::from_binary(&bytes), Err(bytes.len())),
+            Message::Text(text) => (Line::from_text(text.clone()), Some(text)),
+            Message::Binary(bytes) => (Line::from_binary(&bytes), None),
             Message::Pong(_) => {
                 self.session.handle_pong(now());
                 return None;
@@ -264,19 +265,16 @@ impl<'a> Connection<'a> {
         }
         let recv = self.came.recv;
         let n = self.origin.receive();
-        let mut before = None;
-        let stalling = || before = Some(self.place.stalls(now()));
-        match batch.message(&self.origin, n, recv, line, stalling).await {
-            Ok(stall) => self.note_stall(stall, before),
-            Err(Closed) => {
-                return Some(Ending { detail: "the output is closed".into(), ..Cause::Stopped.into() });
-            }
-        }
-        let (arrival, length) = match &text {
-            Ok(text) => ((self.venue.read)(text.as_bytes()), text.len()),
-            Err(length) => (Arrival::unreadable(), *length),
+        let queued = match batch.message(&self.origin, n, recv, line) {
+            Ok(None) => Ok(()),
+            Ok(Some(entry)) => self.wait(batch, entry).await,
+            Err(Closed) => Err(Closed),
         };
+        if let Err(Closed) = queued {
+            return Some(Ending { detail: "the output is closed".into(), ..Cause::Stopped.into() });
+        }
         self.origin.annals.took(length);
+        let arrival = text.as_deref().map_or_else(Arrival::unreadable, |text| (self.venue.read)(text.as_bytes()));
         if let Kind::Data(channel) = arrival.kind {
             self.data_at = Some(self.came.now);
             if let Some(channel) = channel
@@ -285,11 +283,18 @@ impl<'a> Connection<'a> {
                 self.origin.annals.heard(channel, recv);
             }
         }
-        self.session.handle_message(arrival, length, recv, self.came.now);
+        self.session.handle_message(&arrival, length, recv, self.came.now);
         while let Some(told) = self.session.told() {
             self.tell(told).await;
         }
         None
+    }
+
+    async fn wait(&mut self, batch: &Batch<'_>, entry: Entry) -> Result<(), Closed> {
+        let before = self.place.stalls(now());
+        let stall = batch.wait(entry).await?;
+        self.note_stall(stall, Some(before));
+        Ok(())
     }
 
     async fn record(&mut self, recv: SystemTime, event: Event) {

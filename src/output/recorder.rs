@@ -31,8 +31,8 @@ impl Recorder {
         Batch(self)
     }
 
-    /// Queues an event behind the messages that revealed it, before the message numbered `n`; otherwise as
-    /// [`Batch::message`].
+    /// Queues an event behind the messages that revealed it, before the message numbered `n`, waiting for room if need be, which
+    /// `stalling` is told of; how long that took is what the reader of the output cost.
     ///
     /// # Errors
     /// When the output is gone.
@@ -73,9 +73,16 @@ impl Recorder {
     }
 
     async fn put(&self, target: usize, record: Record, stalling: impl FnOnce()) -> Result<Duration, Closed> {
-        let entry = Entry { target, losses: self.events, record };
-        let Some(entry) = self.queue.offer(entry)? else { return Ok(Duration::ZERO) };
-        stalling();
+        match self.queue.offer(Entry { target, losses: self.events, record })? {
+            None => Ok(Duration::ZERO),
+            Some(entry) => {
+                stalling();
+                self.wait(entry).await
+            }
+        }
+    }
+
+    async fn wait(&self, entry: Entry) -> Result<Duration, Closed> {
         let begun = Instant::now();
         self.queue.push(entry).await?;
         Ok(begun.elapsed())
@@ -87,21 +94,28 @@ impl Recorder {
 pub struct Batch<'a>(&'a Recorder);
 
 impl Batch<'_> {
-    /// Queues a message, waiting for room if need be, which `stalling` is told of; how long that took is what the reader of
-    /// the output cost.
+    /// Queues a message, or gives it back where it has to wait for room.
     ///
     /// # Errors
     /// When the output is gone; the message has been counted as lost.
-    pub async fn message(
+    #[inline]
+    pub fn message(
         &self,
         origin: &Arc<Origin>,
         n: u64,
         recv: SystemTime,
         line: Line,
-        stalling: impl FnOnce(),
-    ) -> Result<Duration, Closed> {
+    ) -> Result<Option<Entry>, Closed> {
         let record = Record { recv, origin: origin.clone(), n, body: Body::Message(line) };
-        self.0.put(self.0.messages, record, stalling).await
+        self.0.queue.offer(Entry { target: self.0.messages, losses: self.0.events, record })
+    }
+
+    /// Queues what had to wait, once there is room; how long that took is what the reader of the output cost.
+    ///
+    /// # Errors
+    /// When the output is gone; the message has been counted as lost.
+    pub async fn wait(&self, entry: Entry) -> Result<Duration, Closed> {
+        self.0.wait(entry).await
     }
 }
 

@@ -89,7 +89,7 @@ impl Script {
             self.sequence += 1;
         }
         let recv = std::time::UNIX_EPOCH + (self.now - self.begun);
-        self.session.handle_message(arrival, message.len(), recv, self.now);
+        self.session.handle_message(&arrival, message.len(), recv, self.now);
         self
     }
 
