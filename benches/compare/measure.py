@@ -86,6 +86,13 @@ def floor():
     return Client("floor", command)
 
 
+def bare():
+    def command(url, stage):
+        return [DIST / "examples/bare", url, stage.channel, *([stage.certificate] if stage.tls else [])]
+
+    return Client("tokio-tungstenite alone", command)
+
+
 def websocat():
     def command(url, stage):
         subscribes = [json.dumps({"type": "subscribe", "channel": "heartbeats"})]

@@ -11,6 +11,11 @@ class Row:
         self.name, self.figures, self.unit, self.gate, self.aim = name, figures, unit, gate, aim
         self.command, self.more = command, more
 
+    def of(self, part):
+        """This, with the command that plays it."""
+        self.command = f"run --only {part}` (blaster `{self.command}"
+        return self
+
     def verdict(self):
         if self.gate is None:
             return ""
@@ -22,11 +27,11 @@ class Row:
         told = [self.unit.format(figure) for figure in (statistics.median(self.figures), min(self.figures), max(self.figures))]
         bare = [number.split()[0] for number in told[1:]]
         limits = ["" if limit is None else f"{limit:g}" for limit in (self.gate, self.aim)]
-        return [self.name, *limits, told[0], f"{bare[0]} to {bare[1]}", self.verdict(), f"`{self.command}`"]
+        return [self.name, *limits, told[0], f"{bare[0]} to {bare[1]}", self.verdict(), f"`{self.command}`)"]
 
 
 def markdown(rows, machine):
-    head = ["", "gate", "aim", "median", "least to most", "holds", "blaster"]
+    head = ["", "gate", "aim", "median", "least to most", "holds", "played by"]
     lines = [head, ["---"] * len(head), *(row.cells() for row in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + f"\n\n{machine}\n"
 
