@@ -82,14 +82,14 @@ fn pen(criterion: &mut Criterion) {
         run_account: Arc::default(),
         annals: Arc::default(),
     };
-    let body = Body::Message(Line::from_text(ticker.clone().into()));
+    let body = Body::Messages(Line::from_text(ticker.clone().into()).into());
     let record = Record { recv: SystemTime::now(), origin: Arc::new(origin), n: 100_000, body };
     for (name, form) in [("raw", Form::Raw), ("envelope", Form::Envelope)] {
         let (mut pen, mut out) = (Pen::new(form), Vec::with_capacity(1024));
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 out.clear();
-                pen.head(black_box(&record), &mut out);
+                pen.head(black_box(&record), record.n, &mut out);
                 out.extend_from_slice(ticker.as_bytes());
                 pen.tail(&mut out);
             });

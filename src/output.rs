@@ -1,7 +1,7 @@
 //! From the queue to stdout or files: one bounded queue, and one thread that writes what has gathered.
 
 mod backlog;
-mod chunks;
+mod composed;
 mod disk;
 mod forecast;
 mod keeper;

@@ -3,11 +3,13 @@
 mod annals;
 mod event;
 mod line;
+mod run;
 pub mod time;
 
 pub use annals::{Annals, Deeds};
 pub use event::Event;
 pub use line::Line;
+pub use run::{Run, Spare};
 pub use time::{optional as optional_time, rfc3339};
 
 use std::{
@@ -87,7 +89,7 @@ pub struct Record {
     pub recv: SystemTime,
     /// On which connection.
     pub origin: Arc<Origin>,
-    /// A message's number on its connection, from 0; an event's, and that of what was recovered, is the next message's.
+    /// The first message's number on its connection, from 0; an event's, and that of what was recovered, is the next message's.
     pub n: u64,
     /// What it is.
     pub body: Body,
@@ -96,8 +98,8 @@ pub struct Record {
 /// What a record holds.
 #[derive(Debug)]
 pub enum Body {
-    /// What the venue sent.
-    Message(Line),
+    /// What the venue sent: a message, and those that came right behind it in the same read.
+    Messages(Run),
     /// What the venue had sent, asked for by REST since it did not come: no message of the connection, and counted as none.
     Recovered(Line),
     /// What happened.
@@ -116,25 +118,32 @@ pub struct Pen {
     columns: Vec<u8>,
 }
 
+/// What a record and its place in the queue take, in bytes, about.
+const OVERHEAD: u64 = 128;
+
+/// What the record of a loss holds beside that: nothing but itself; other events hold some text.
+const LOSS: u64 = size_of::<Event>() as u64;
+
+/// What a message of this length costs to hold, in bytes: no less than the record of its loss, which so finds room where the
+/// message was.
+fn cost_of(length: usize) -> u64 {
+    OVERHEAD + (length as u64).max(LOSS)
+}
+
 impl Record {
-    /// What it costs to hold, in bytes: the message, and about what the record itself and its place in the queue take. A
-    /// message costs no less than the record of its loss, which so finds room where the message was.
+    /// What it costs to hold, in bytes: its text, and about what the record itself and its place in the queue take.
     #[must_use]
     pub fn cost(&self) -> u64 {
-        const OVERHEAD: u64 = 128;
-        /// It holds nothing beside itself; other events hold some text.
-        const LOSS: u64 = size_of::<Event>() as u64;
-        OVERHEAD
-            + match &self.body {
-                Body::Message(line) => (line.as_bytes().len() as u64).max(LOSS),
-                Body::Recovered(line) => line.as_bytes().len() as u64,
-                Body::Event(event) => match &**event {
-                    Event::Dropped { .. } => LOSS,
-                    // It names what it may be of: hundreds of products.
-                    Event::Gap(gap) => 512 + 40 * gap.products.len() as u64,
-                    _ => 512,
-                },
-            }
+        match &self.body {
+            Body::Messages(run) => run.cost(),
+            Body::Recovered(line) => OVERHEAD + line.as_bytes().len() as u64,
+            Body::Event(event) => match &**event {
+                Event::Dropped { .. } => OVERHEAD + LOSS,
+                // It names what it may be of: hundreds of products.
+                Event::Gap(gap) => OVERHEAD + 512 + 40 * gap.products.len() as u64,
+                _ => OVERHEAD + 512,
+            },
+        }
     }
 }
 
@@ -145,10 +154,24 @@ impl Pen {
         Self { form, second: (u64::MAX, String::new()), last: None, columns: Vec::new() }
     }
 
-    /// Appends what stands before a message's own bytes.
-    pub fn head(&mut self, record: &Record, out: &mut Vec<u8>) {
+    /// Appends messages as whole lines.
+    pub fn messages(&mut self, record: &Record, run: &Run, out: &mut Vec<u8>) {
+        if self.form == Form::Raw && run.lone().is_none() {
+            out.extend_from_slice(run.text());
+            return;
+        }
+        for (n, line) in (record.n..).zip(run.lines()) {
+            self.head(record, n, out);
+            out.extend_from_slice(line);
+            self.tail(out);
+        }
+    }
+
+    /// Appends what stands before the bytes of the message numbered `n`.
+    pub fn head(&mut self, record: &Record, n: u64, out: &mut Vec<u8>) {
         if self.form == Form::Envelope {
-            self.columns(record, out);
+            out.extend_from_slice(b"{\"v\":1,");
+            self.columns(record, n, out);
             if matches!(record.body, Body::Recovered(_)) {
                 out.extend_from_slice(b",\"recovered\":true");
             }
@@ -164,13 +187,19 @@ impl Pen {
         });
     }
 
+    /// Whether messages are written as they came.
+    #[must_use]
+    pub fn is_raw(&self) -> bool {
+        self.form == Form::Raw
+    }
+
     /// Appends an event as a whole line.
     pub fn event(&mut self, record: &Record, event: &Event, out: &mut Vec<u8>) {
         let data = event.data(&record.origin.account);
         match self.form {
             Form::Raw => {
                 let _ = write!(out, "{{\"tickerd\":\"{}\",", event.name());
-                self.columns_after(record, out);
+                self.columns(record, record.n, out);
                 for (key, value) in &data {
                     // "tickerd" is taken: here it says which event this is.
                     let key = if key == "tickerd" { "version" } else { key };
@@ -179,26 +208,21 @@ impl Pen {
                 out.extend_from_slice(b"}\n");
             }
             Form::Envelope => {
-                self.columns(record, out);
+                out.extend_from_slice(b"{\"v\":1,");
+                self.columns(record, record.n, out);
                 let _ = writeln!(out, ",\"event\":\"{}\",\"data\":{}}}", event.name(), serde_json::Value::Object(data));
             }
         }
     }
 
-    fn columns(&mut self, record: &Record, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"{\"v\":1,");
-        self.columns_after(record, out);
-    }
-
-    fn columns_after(&mut self, record: &Record, out: &mut Vec<u8>) {
-        let is_same = |(recv, origin): &(SystemTime, Arc<Origin>)| {
-            *recv == record.recv && Arc::ptr_eq(origin, &record.origin)
-        };
+    fn columns(&mut self, record: &Record, n: u64, out: &mut Vec<u8>) {
+        let is_same =
+            |(recv, origin): &(SystemTime, Arc<Origin>)| *recv == record.recv && Arc::ptr_eq(origin, &record.origin);
         if !self.last.as_ref().is_some_and(is_same) {
             self.set_columns(record);
         }
         out.extend_from_slice(&self.columns);
-        out.extend_from_slice(itoa::Buffer::new().format(record.n).as_bytes());
+        out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
     }
 
     fn set_columns(&mut self, record: &Record) {
@@ -252,8 +276,9 @@ mod tests {
     fn written(form: Form, record: &Record) -> String {
         let (mut pen, mut out) = (Pen::new(form), Vec::new());
         match &record.body {
-            Body::Message(line) | Body::Recovered(line) => {
-                pen.head(record, &mut out);
+            Body::Messages(run) => pen.messages(record, run, &mut out),
+            Body::Recovered(line) => {
+                pen.head(record, record.n, &mut out);
                 out.extend_from_slice(line.as_bytes());
                 pen.tail(&mut out);
             }
@@ -266,7 +291,7 @@ mod tests {
     fn a_message_is_one_line_in_both_forms() {
         // ccxt turned 15-digit numbers into strings on their way; here no byte of the message changes.
         let message = r#"{"price":1234567890123456789.10,"n":1e400}"#;
-        let record = record(Body::Message(Line::from_text(message.into())));
+        let record = record(Body::Messages(Line::from_text(message.into()).into()));
         assert_eq!(written(Form::Raw, &record), format!("{message}\n"));
         assert_eq!(
             written(Form::Envelope, &record),

@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     account::Loss,
-    record::{Body, Event, Record},
+    record::{Body, Event, Record, Spare},
 };
 
 /// A record on its way to the output.
@@ -35,6 +35,8 @@ pub(super) struct Backlog {
     /// not another's while the place that it leads to is there.
     marks: HashMap<usize, Mark>,
     cost: u64,
+    /// How many messages and events these are.
+    count: usize,
     /// Of the cost, that of events, which are never dropped.
     lasting: u64,
     lost: u64,
@@ -48,14 +50,14 @@ struct Mark {
 }
 
 impl Backlog {
-    /// How many wait.
+    /// How many messages and events wait.
     pub fn len(&self) -> usize {
-        self.passed.len() + self.behind.len()
+        self.count
     }
 
     /// Whether none waits.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.count == 0
     }
 
     /// What all that waits costs.
@@ -73,16 +75,22 @@ impl Backlog {
         self.lost
     }
 
-    /// Puts one behind all others.
-    pub fn put(&mut self, entry: Entry) {
+    /// Puts one behind all others, or into the last of them.
+    pub fn put(&mut self, mut entry: Entry, spare: &mut Spare) {
         self.charge(&entry);
+        if self.behind.back_mut().is_some_and(|last| last.join(&entry, spare)) {
+            return;
+        }
+        if let Body::Messages(run) = &mut entry.record.body {
+            run.settle(spare);
+        }
         self.behind.push_back(entry);
     }
 
     /// Takes the first of them, at least one, for as much as they may cost together.
     pub fn take(&mut self, most: u64) -> VecDeque<Entry> {
         if self.passed.is_empty() && self.cost <= most {
-            (self.cost, self.lasting) = (0, 0);
+            (self.cost, self.lasting, self.count) = (0, 0, 0);
             // The next will be about as many.
             let room = VecDeque::with_capacity(self.behind.len());
             return std::mem::replace(&mut self.behind, room);
@@ -106,7 +114,10 @@ impl Backlog {
     /// Drops the oldest message, counts it, and has a record say so in its place; false where there is none. That record
     /// costs no more than the message did, so there is never less room than before.
     pub fn drop_oldest(&mut self, why: Loss) -> bool {
-        while let Some(entry) = self.behind.pop_front() {
+        while let Some(mut entry) = self.behind.pop_front() {
+            if let Some(first) = entry.split_first() {
+                self.behind.push_front(std::mem::replace(&mut entry, first));
+            }
             self.discharge(&entry);
             if !entry.is_message() {
                 self.pass(entry);
@@ -139,7 +150,8 @@ impl Backlog {
         if self.behind.is_empty() {
             self.pass(loss);
         } else {
-            self.put(loss);
+            self.charge(&loss);
+            self.behind.push_back(loss);
         }
     }
 
@@ -181,12 +193,14 @@ impl Backlog {
     fn charge(&mut self, entry: &Entry) {
         let cost = entry.record.cost();
         self.cost += cost;
+        self.count += entry.count();
         self.lasting += if entry.is_message() { 0 } else { cost };
     }
 
     fn discharge(&mut self, entry: &Entry) {
         let cost = entry.record.cost();
         self.cost -= cost;
+        self.count -= entry.count();
         self.lasting -= if entry.is_message() { 0 } else { cost };
     }
 }
@@ -195,7 +209,38 @@ impl Entry {
     /// Whether it is what a venue sent, or what happened.
     #[must_use]
     pub fn is_message(&self) -> bool {
-        matches!(self.record.body, Body::Message(_))
+        matches!(self.record.body, Body::Messages(_))
+    }
+
+    /// How many messages it is.
+    #[must_use]
+    pub fn messages(&self) -> u64 {
+        match &self.record.body {
+            Body::Messages(run) => run.count(),
+            Body::Recovered(_) | Body::Event(_) => 0,
+        }
+    }
+
+    /// Takes the first message off, where another one is left.
+    #[must_use]
+    pub fn split_first(&mut self) -> Option<Self> {
+        let Record { recv, origin, n, body: Body::Messages(run) } = &mut self.record else { return None };
+        let first = run.split_first()?;
+        let record = Record { recv: *recv, origin: origin.clone(), n: *n, body: Body::Messages(first) };
+        *n += 1;
+        Some(Self { record, ..*self })
+    }
+
+    /// Takes later messages in, where these came right behind its own in one read.
+    fn join(&mut self, later: &Self, spare: &Spare) -> bool {
+        let (own, other) = (&mut self.record, &later.record);
+        let (Body::Messages(run), Body::Messages(more)) = (&mut own.body, &other.body) else { return false };
+        let follows = own.recv == other.recv && own.n + run.count() == other.n && self.target == later.target;
+        follows && Arc::ptr_eq(&own.origin, &other.origin) && run.join(more, spare)
+    }
+
+    fn count(&self) -> usize {
+        usize::try_from(self.messages()).map_or(usize::MAX, |messages| messages.max(1))
     }
 
     fn is_loss(&self) -> bool {
@@ -211,7 +256,7 @@ impl Entry {
         let Self { losses, record: Record { recv, origin, n, body }, .. } = self;
         origin.drop_one(why);
         let bytes = match &body {
-            Body::Message(line) => line.as_bytes().len() as u64,
+            Body::Messages(run) => run.text().len() as u64,
             Body::Recovered(_) | Body::Event(_) => 0,
         };
         let event = Event::Dropped { count: 1, bytes, why, from: recv, until: recv };

@@ -10,11 +10,11 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::{Entry, backlog::Backlog, chunks::Chunks};
+use super::{Entry, backlog::Backlog};
 use crate::{
     account::Loss,
     config::WhenSlow,
-    record::{Body, Origin},
+    record::{Origin, Run, Spare},
 };
 
 /// The most that the writer is given at once, of ordinary records: eight of its writes, so that asking for more costs
@@ -43,10 +43,10 @@ pub struct Queue {
     room: Notify,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     backlog: Backlog,
-    chunks: Chunks,
+    spare: Spare,
     /// What that costs which the writer has taken and not yet written...
     held: u64,
     /// ...and whose the messages are among it, in their order: so many of one connection, then so many of another.
@@ -92,7 +92,8 @@ impl Queue {
     /// An empty queue for `limit` bytes.
     #[must_use]
     pub fn new(limit: u64, when_slow: WhenSlow) -> Self {
-        Self { state: Mutex::default(), limit, when_slow, work: Notify::new(), room: Notify::new() }
+        let state = Mutex::new(State::new(Spare::of_queue(limit)));
+        Self { state, limit, when_slow, work: Notify::new(), room: Notify::new() }
     }
 
     /// Puts a record in if there is room or room can be made, and gives it back if it has to wait. The writer hears of it with
@@ -184,14 +185,16 @@ impl Queue {
         }
     }
 
-    /// Gives back the room of the records that have been written, the first ones taken, with so many messages among them;
-    /// false where these have been counted as lost, since nobody waited for them any longer.
-    pub fn written(&self, cost: u64, messages: u64) -> bool {
+    /// Gives back the room of the records that have been written, the first ones taken, with so many messages among them, and
+    /// the memory that is not needed any more; false where these have been counted as lost, since nobody waited for them any
+    /// longer.
+    pub fn written(&self, cost: u64, messages: u64, used: impl Iterator<Item = Run>) -> bool {
         let mut state = self.state();
         if state.abandoned {
             return false;
         }
         state.let_go(cost, messages);
+        used.for_each(|run| state.spare.give(run));
         drop(state);
         self.room.notify_waiters();
         true
@@ -280,7 +283,8 @@ impl Queue {
             while !fits(state) && state.backlog.drop_oldest(why) {}
         }
         let back = if fits(state) {
-            state.put(entry);
+            let State { backlog, spare, .. } = state;
+            backlog.put(entry, spare);
             None
         } else if drops && entry.is_message() {
             state.backlog.refuse(entry, self.limit.saturating_sub(state.held), why);
@@ -306,6 +310,22 @@ impl Queue {
 }
 
 impl State {
+    fn new(spare: Spare) -> Self {
+        Self {
+            backlog: Backlog::default(),
+            spare,
+            held: 0,
+            held_of: VecDeque::new(),
+            waiting: VecDeque::new(),
+            tickets: 0,
+            orders: Orders::default(),
+            ordered: 0,
+            shedding: None,
+            closed: false,
+            abandoned: false,
+        }
+    }
+
     fn is_closed(&self) -> bool {
         self.closed || self.abandoned
     }
@@ -314,22 +334,14 @@ impl State {
         self.held + self.backlog.cost()
     }
 
-    fn put(&mut self, mut entry: Entry) {
-        if let Body::Message(line) = &mut entry.record.body {
-            *line = self.chunks.keep(line);
-        }
-        self.backlog.put(entry);
-    }
-
     fn hold(&mut self, portion: &VecDeque<Entry>) {
         for entry in portion {
             self.held += entry.record.cost();
-            if !entry.is_message() {
-                continue;
-            }
+            let messages = entry.messages();
             match self.held_of.back_mut() {
-                Some((origin, count)) if Arc::ptr_eq(origin, &entry.record.origin) => *count += 1,
-                _ => self.held_of.push_back((entry.record.origin.clone(), 1)),
+                Some((origin, count)) if Arc::ptr_eq(origin, &entry.record.origin) => *count += messages,
+                _ if messages == 0 => {}
+                _ => self.held_of.push_back((entry.record.origin.clone(), messages)),
             }
         }
     }
@@ -352,8 +364,8 @@ impl State {
         for (origin, count) in self.held_of.drain(..) {
             (0..count).for_each(|_| origin.drop_one(Loss::Unwritten));
         }
-        for entry in self.backlog.take(u64::MAX).iter().filter(|entry| entry.is_message()) {
-            entry.record.origin.drop_one(Loss::Unwritten);
+        for entry in self.backlog.take(u64::MAX) {
+            (0..entry.messages()).for_each(|_| entry.record.origin.drop_one(Loss::Unwritten));
         }
         for origin in self.waiting.drain(..).filter_map(|waiting| waiting.origin) {
             origin.drop_one(Loss::Unwritten);

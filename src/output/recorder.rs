@@ -99,14 +99,8 @@ impl Batch<'_> {
     /// # Errors
     /// When the output is gone; the message has been counted as lost.
     #[inline]
-    pub fn message(
-        &self,
-        origin: &Arc<Origin>,
-        n: u64,
-        recv: SystemTime,
-        line: Line,
-    ) -> Result<Option<Entry>, Closed> {
-        let record = Record { recv, origin: origin.clone(), n, body: Body::Message(line) };
+    pub fn message(&self, origin: &Arc<Origin>, n: u64, recv: SystemTime, line: Line) -> Result<Option<Entry>, Closed> {
+        let record = Record { recv, origin: origin.clone(), n, body: Body::Messages(line.into()) };
         self.0.queue.offer(Entry { target: self.0.messages, losses: self.0.events, record })
     }
 

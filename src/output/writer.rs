@@ -5,6 +5,7 @@ use std::{collections::VecDeque, sync::Arc, time::SystemTime};
 
 use super::{
     Entry, Keeper, Orders, Pulse, Queue, Spool, Target, WriteError,
+    composed::Composed,
     outage::{persist, write_all, write_all_of},
     pulse::{IDLE, IN_SINK, WORKING},
     spool::Closed,
@@ -39,15 +40,6 @@ pub struct Writer {
     now: SystemTime,
     pulse: Arc<Pulse>,
     keeper: Option<Keeper>,
-}
-
-/// What is put together and not yet written.
-#[derive(Debug, Default)]
-struct Composed {
-    /// What its records cost the queue.
-    cost: u64,
-    /// Whose the messages are among it, in their order: so many of one connection, then so many of another.
-    messages: Vec<(Arc<Origin>, u64)>,
 }
 
 #[derive(Debug)]
@@ -143,12 +135,9 @@ impl Writer {
         self.pulse.is(WORKING);
         let mut batch = batch.into_iter();
         while self.lines_left != Some(0)
-            && let Some(Entry { target, record, .. }) = batch.next()
+            && let Some(entry) = batch.next()
         {
-            self.put(target, record, queue)?;
-            if self.counted.contains(&target) {
-                self.lines_left = self.lines_left.map(|left| left - 1);
-            }
+            self.put(entry, queue)?;
         }
         self.flush(queue)?;
         self.obey(orders, queue)?;
@@ -180,12 +169,37 @@ impl Writer {
         Ok(Finished::Drained)
     }
 
-    fn put(&mut self, index: usize, record: Record, queue: &Queue) -> Result<(), WriteError> {
-        self.now = record.recv;
-        let more = self.targets[index].together.len() as u64 + length(&record);
-        if self.spool(index).is_some_and(|spool| spool.is_due(record.recv, more)) {
-            self.seal(index, true, queue)?;
+    /// Puts what came together as it is, or line for line where these are counted or the segment ends among them.
+    fn put(&mut self, mut entry: Entry, queue: &Queue) -> Result<(), WriteError> {
+        while self.is_due(&entry) || self.has_enough_with(&entry) {
+            let Some(first) = entry.split_first() else { break };
+            self.put_whole(first, queue)?;
+            if self.lines_left == Some(0) {
+                return Ok(());
+            }
         }
+        self.put_whole(entry, queue)
+    }
+
+    /// Whether fewer lines are asked for than this has.
+    fn has_enough_with(&self, entry: &Entry) -> bool {
+        self.counted.contains(&entry.target) && self.lines_left.is_some_and(|left| left < entry.messages())
+    }
+
+    fn is_due(&mut self, entry: &Entry) -> bool {
+        let more = self.targets[entry.target].together.len() as u64 + length(&entry.record);
+        self.spool(entry.target).is_some_and(|spool| spool.is_due(entry.record.recv, more))
+    }
+
+    fn put_whole(&mut self, entry: Entry, queue: &Queue) -> Result<(), WriteError> {
+        self.now = entry.record.recv;
+        if self.is_due(&entry) {
+            self.seal(entry.target, true, queue)?;
+        }
+        if self.counted.contains(&entry.target) {
+            self.lines_left = self.lines_left.map(|left| left.saturating_sub(entry.messages().max(1)));
+        }
+        let Entry { target: index, record, .. } = entry;
         if matches!(record.body, Body::Event(_)) {
             // An event tells what was written before it.
             self.flush(queue)?;
@@ -196,15 +210,22 @@ impl Writer {
         }
         match &record.body {
             Body::Event(event) => self.pen.event(&record, event, together),
-            Body::Message(line) | Body::Recovered(line) if line.as_bytes().len() <= LONG => {
-                self.pen.head(&record, together);
+            Body::Messages(run) => match run.lone() {
+                Some(line) if line.as_bytes().len() > LONG => {
+                    self.pen.head(&record, record.n, together);
+                    write_all(target, together, &self.pulse, queue)?;
+                    write_all_of(target, line.as_bytes(), &self.pulse, queue)?;
+                    self.pen.tail(together);
+                }
+                None if run.text().len() > LONG && self.pen.is_raw() => {
+                    write_all(target, together, &self.pulse, queue)?;
+                    write_all_of(target, run.text(), &self.pulse, queue)?;
+                }
+                _ => self.pen.messages(&record, run, together),
+            },
+            Body::Recovered(line) => {
+                self.pen.head(&record, record.n, together);
                 together.extend_from_slice(line.as_bytes());
-                self.pen.tail(together);
-            }
-            Body::Message(line) | Body::Recovered(line) => {
-                self.pen.head(&record, together);
-                write_all(target, together, &self.pulse, queue)?;
-                write_all_of(target, line.as_bytes(), &self.pulse, queue)?;
                 self.pen.tail(together);
             }
         }
@@ -218,11 +239,7 @@ impl Writer {
         for outlet in &mut self.targets {
             write_all(&mut outlet.target, &mut outlet.together, &self.pulse, queue)?;
         }
-        let Composed { cost, messages } = &mut self.composed;
-        if queue.written(std::mem::take(cost), messages.iter().map(|(_, count)| count).sum()) {
-            messages.iter().for_each(|(origin, count)| origin.write(*count));
-        }
-        messages.clear();
+        self.composed.is_written(queue);
         Ok(())
     }
 
@@ -371,26 +388,13 @@ impl Writer {
     }
 }
 
-impl Composed {
-    fn put(&mut self, record: Record) {
-        self.cost += record.cost();
-        if !matches!(record.body, Body::Message(_)) {
-            return;
-        }
-        match self.messages.last_mut() {
-            Some((origin, count)) if Arc::ptr_eq(origin, &record.origin) => *count += 1,
-            _ => self.messages.push((record.origin, 1)),
-        }
-    }
-}
-
 /// No less than a record's line will have, in bytes.
 fn length(record: &Record) -> u64 {
-    AROUND
-        + match &record.body {
-            Body::Message(line) | Body::Recovered(line) => line.as_bytes().len() as u64,
-            Body::Event(_) => record.cost(),
-        }
+    match &record.body {
+        Body::Messages(run) => AROUND * run.count() + run.text().len() as u64,
+        Body::Recovered(line) => AROUND + line.as_bytes().len() as u64,
+        Body::Event(_) => AROUND + record.cost(),
+    }
 }
 
 fn sealed_event(seal: &Seal) -> Event {
@@ -404,3 +408,6 @@ fn sealed_event(seal: &Seal) -> Event {
         sha256: seal.sha256.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! Exactly one line: a value of this type holds no line break, whatever the venue sent.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use serde::de::IgnoredAny;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
@@ -38,17 +38,15 @@ impl Line {
         Self::not_json(bytes)
     }
 
-    /// The same line in memory of `chunk`, behind what is there.
-    #[must_use]
-    pub fn copy_into(&self, chunk: &mut BytesMut) -> Self {
-        chunk.extend_from_slice(&self.0);
-        Self(chunk.split().freeze())
-    }
-
     /// The line, without its end.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// What was a line before.
+    pub(super) fn copy_of(line: &[u8]) -> Self {
+        Self(Bytes::copy_from_slice(line))
     }
 
     fn not_json(bytes: &[u8]) -> Self {

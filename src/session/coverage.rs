@@ -1,7 +1,12 @@
 //! What has come of each channel and product, over all connections of a leg: what is between the last message of one
 //! connection and the first of the next was missed, or may have been.
 
-use std::{collections::BTreeMap, time::SystemTime};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::SystemTime,
+};
+
+use foldhash::fast::FixedState;
 
 use super::{
     Found, Gap,
@@ -13,11 +18,14 @@ use crate::venue::{Channel, Counted, Counts, MendedBy};
 #[derive(Clone, Debug, Default)]
 pub struct Coverage {
     /// By channel, and by product; of a channel that has none by the empty name.
-    marks: BTreeMap<&'static str, BTreeMap<String, Mark>>,
+    marks: BTreeMap<&'static str, Products>,
     connection: u64,
     /// Holes in the count of this connection.
     holes: u64,
 }
+
+/// By name, in no order: a message costs the same whether it is of one product or of five hundred.
+type Products = HashMap<String, Mark, FixedState>;
 
 /// How far one product has come on one channel.
 #[derive(Clone, Debug)]
@@ -151,9 +159,12 @@ impl Coverage {
         let all = self.marks.iter().flat_map(|(channel, products)| {
             products.iter().map(move |(product, mark)| (*channel, product.as_str(), mark))
         });
-        all.filter(|(.., mark)| mark.connection < now)
+        let mut gaps: Vec<_> = all
+            .filter(|(.., mark)| mark.connection < now)
             .map(|(channel, product, mark)| of(channel, product, mark))
-            .collect()
+            .collect();
+        gaps.sort_by(|one, other| (&one.channels, &one.products).cmp(&(&other.channels, &other.products)));
+        gaps
     }
 }
 

@@ -223,9 +223,9 @@ fn head(message: &[u8]) -> Option<(&str, u64, &[u8])> {
     let channel = std::str::from_utf8(&head[..memchr(b'"', head)?]).ok()?;
     let digits = head.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
     let (before, number) = head.split_at(head.len() - digits);
-    let sequence = number.iter().try_fold(0_u64, |sequence, digit| {
-        sequence.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
-    })?;
+    let sequence = number
+        .iter()
+        .try_fold(0_u64, |sequence, digit| sequence.checked_mul(10)?.checked_add(u64::from(digit - b'0')))?;
     (digits > 0 && before.ends_with(b",\"sequence_num\":")).then_some((channel, sequence, events))
 }
 

@@ -113,7 +113,7 @@ impl Tape {
         let text = self.text();
         let n = self.origin.receive();
         self.origin.write(1);
-        self.put(n, Body::Message(Line::from_text(text.into())));
+        self.put(n, Body::Messages(Line::from_text(text.into()).into()));
     }
 
     /// A message that was received and is dropped.
@@ -134,8 +134,9 @@ impl Tape {
         let record = Record { recv: self.now, origin: self.origin.clone(), n, body };
         let mut line = Vec::new();
         match &record.body {
-            Body::Message(text) | Body::Recovered(text) => {
-                self.pen.head(&record, &mut line);
+            Body::Messages(run) => self.pen.messages(&record, run, &mut line),
+            Body::Recovered(text) => {
+                self.pen.head(&record, n, &mut line);
                 line.extend_from_slice(text.as_bytes());
                 self.pen.tail(&mut line);
             }

@@ -42,7 +42,7 @@ impl Sink for Full {
 
 fn entry(origin: &Arc<Origin>) -> Entry {
     let n = origin.receive();
-    let body = Body::Message(Line::from_text(format!("{{\"i\":{n},\"x\":\"{}\"}}", "y".repeat(900)).into()));
+    let body = Body::Messages(Line::from_text(format!("{{\"i\":{n},\"x\":\"{}\"}}", "y".repeat(900)).into()).into());
     Entry { target: 0, losses: Some(0), record: Record { recv: UNIX_EPOCH, origin: origin.clone(), n, body } }
 }
 

@@ -28,7 +28,7 @@ fn origin(count: u64, run: &Arc<Account>) -> Arc<Origin> {
 fn message(origin: &Arc<Origin>, length: usize) -> Entry {
     let n = origin.receive();
     let line = Line::from_text(format!("[{}]", "1".repeat(length)).into());
-    let record = Record { recv: time(n), origin: origin.clone(), n, body: Body::Message(line) };
+    let record = Record { recv: time(n), origin: origin.clone(), n, body: Body::Messages(line.into()) };
     Entry { target: 0, losses: Some(1), record }
 }
 
@@ -40,7 +40,8 @@ fn event(origin: &Arc<Origin>) -> Entry {
 }
 
 fn time(n: u64) -> SystemTime {
-    UNIX_EPOCH + Duration::from_secs(n)
+    // Some come in one read.
+    UNIX_EPOCH + Duration::from_secs(n / 2)
 }
 
 fn lone(length: usize) -> Entry {
@@ -52,16 +53,21 @@ fn take(queue: &Queue) -> VecDeque<Entry> {
 }
 
 fn write(queue: &Queue, batch: &VecDeque<Entry>) {
-    let messages = batch.iter().filter(|entry| entry.is_message());
-    if queue.written(batch.iter().map(|entry| entry.record.cost()).sum(), messages.clone().count() as u64) {
-        messages.for_each(|entry| entry.record.origin.write(1));
+    let count = batch.iter().map(Entry::messages).sum();
+    if queue.written(batch.iter().map(|entry| entry.record.cost()).sum(), count, std::iter::empty()) {
+        for entry in batch {
+            entry.record.origin.write(entry.messages());
+        }
     }
 }
 
 /// What a reader of the output sees: "3" for message 3, "2+5" for five lost from 2 on, "-" for another event.
 fn shown(entry: &Entry) -> String {
     match &entry.record.body {
-        Body::Message(_) => entry.record.n.to_string(),
+        Body::Messages(run) => {
+            let numbers = entry.record.n..entry.record.n + run.count();
+            numbers.map(|n| n.to_string()).collect::<Vec<_>>().join(" ")
+        }
         Body::Event(event) => match **event {
             Event::Dropped { count, from, until, .. } => {
                 assert_eq!((entry.target, from), (1, time(entry.record.n)));
@@ -287,9 +293,10 @@ proptest! {
             // In hand, and queued: in each a record of losses may stand that there was no room for.
             let losses = 2 * ORIGINS as u64 * 512;
             prop_assert!(queue.depth().1 <= largest + losses, "{} of {largest}", queue.depth().1);
-            let waits: usize = held.iter().map(VecDeque::len).sum::<usize>() + queue.depth().0;
+            let in_hand: u64 = held.iter().flatten().map(|entry| entry.messages().max(1)).sum();
+            let waits = in_hand + queue.depth().0 as u64;
             let totals = run.totals();
-            prop_assert!(totals.received <= totals.written + totals.dropped + waits as u64);
+            prop_assert!(totals.received <= totals.written + totals.dropped + waits);
         }
         loop {
             let batch = take(&queue);
@@ -312,7 +319,7 @@ proptest! {
                 }
                 prop_assert_eq!(entry.record.n, next, "{}", told);
                 let lost = told.split_once('+').map(|(_, count)| count.parse::<u64>().expect("a count"));
-                next += lost.unwrap_or(1);
+                next += lost.unwrap_or_else(|| entry.messages());
             }
             let totals = origin.account.totals();
             prop_assert_eq!(next, totals.received);

@@ -28,25 +28,30 @@ pub(super) struct Tally {
 impl Tally {
     /// Counts a record that is on its way into the segment.
     pub fn count(&mut self, record: &Record) {
-        self.lines += 1;
+        let messages = match &record.body {
+            Body::Messages(run) => run.count(),
+            Body::Recovered(_) | Body::Event(_) => 0,
+        };
+        self.lines += messages.max(1);
         self.first.get_or_insert(record.recv);
         self.last = Some(record.recv);
-        if !matches!(record.body, Body::Message(_)) {
+        if messages == 0 {
             return;
         }
-        self.messages += 1;
+        self.messages += messages;
+        let to = record.n + messages - 1;
         // From the end, where the connections are that stand.
         let place = self.connections.iter().rposition(|(origin, _)| Arc::ptr_eq(origin, &record.origin));
         if let Some(place) = place {
             let (_, connection) = &mut self.connections[place];
-            connection.to = record.n;
-            connection.messages += 1;
+            connection.to = to;
+            connection.messages += messages;
         } else if self.connections.len() < Seal::MOST_CONNECTIONS {
             let (feed, conn) = (record.origin.feed.to_string(), record.origin.to_string());
-            let connection = Connection { feed, conn, from: record.n, to: record.n, messages: 1 };
+            let connection = Connection { feed, conn, from: record.n, to, messages };
             self.connections.push((record.origin.clone(), connection));
         } else {
-            self.unlisted += 1;
+            self.unlisted += messages;
         }
     }
 

@@ -97,7 +97,7 @@ impl Oracle {
                 Step::Lines(count, length) => {
                     for _ in 0..count {
                         let text = format!("{{\"i\":{},\"x\":\"{}\"}}", self.offered, "y".repeat(length.into()));
-                        let (n, body) = (origin.receive(), Body::Message(Line::from_text(text.into())));
+                        let (n, body) = (origin.receive(), Body::Messages(Line::from_text(text.into()).into()));
                         let record = Record { recv: self.now(), origin: origin.clone(), n, body };
                         if queue.offer(Entry { target: 0, losses: None, record }).is_err() {
                             // The world ended while nothing was being written that had to be.
