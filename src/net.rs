@@ -240,7 +240,11 @@ pub async fn upgrade(url: &str, wire: Wire) -> Result<Socket, DialError> {
 #[must_use]
 pub fn config() -> WebSocketConfig {
     const WRITE_BUFFER: usize = 1024 * 1024;
+    /// 340 tickers a read. Half of it makes twice the system calls, and whoever reads so fast finds the socket empty more often; of
+    /// more nothing is gained, and tungstenite zeroes all of it before each read.
+    const READ_BUFFER: usize = 128 * 1024;
     WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
         .max_message_size(Some(LARGEST_MESSAGE))
         .max_frame_size(Some(LARGEST_MESSAGE))
         .write_buffer_size(0)

@@ -13,7 +13,8 @@ import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-DIST = ROOT / "target/dist"
+# Where what is measured was built.
+BUILT = ROOT / "target/dist"
 PEERS = ROOT / "target/compare"
 TMPFS = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 # The blaster has one core, and the client, with all its threads, another.
@@ -56,7 +57,7 @@ class Stage:
         options = [self.kind, "--messages", self.messages, "--connections", self.feeds]
         options += ["--rate", self.rate] if self.rate else []
         options += ["--tls", self.certificate] if self.tls else []
-        return [str(word) for word in [DIST / "examples/blaster", *options]]
+        return [str(word) for word in [BUILT / "examples/blaster", *options]]
 
 
 def tickerd(name, form="raw", file=False):
@@ -74,21 +75,21 @@ def tickerd(name, form="raw", file=False):
         text += '[log]\nformat = "json"\n'
         text += f'[tls]\nca_file = "{stage.certificate}"\n' if stage.tls else ""
         (stage.folder / "config.toml").write_text(text)
-        return [DIST / "tickerd", "run", "-c", "config.toml"]
+        return [BUILT / "tickerd", "run", "-c", "config.toml"]
 
     return Client(name, command, stops=True, form=form, file=file)
 
 
 def floor():
     def command(url, stage):
-        return [DIST / "examples/floor", url, stage.channel, *([stage.certificate] if stage.tls else [])]
+        return [BUILT / "examples/floor", url, stage.channel, *([stage.certificate] if stage.tls else [])]
 
     return Client("floor", command)
 
 
 def bare():
     def command(url, stage):
-        return [DIST / "examples/bare", url, stage.channel, *([stage.certificate] if stage.tls else [])]
+        return [BUILT / "examples/bare", url, stage.channel, *([stage.certificate] if stage.tls else [])]
 
     return Client("tokio-tungstenite alone", command)
 

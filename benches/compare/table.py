@@ -3,6 +3,8 @@
 import html
 import statistics
 
+MISSED = "**missed**"
+
 
 class Row:
     """Figures of one kind: one a round, told as median, least and most. `more` is better than less where it says so."""
@@ -21,7 +23,7 @@ class Row:
             return ""
         median = statistics.median(self.figures)
         keeps = lambda limit: limit is not None and (median >= limit if self.more else median <= limit)
-        return "aim" if keeps(self.aim) else "gate" if keeps(self.gate) else "**missed**"
+        return "aim" if keeps(self.aim) else "gate" if keeps(self.gate) else MISSED
 
     def cells(self):
         told = [self.unit.format(figure) for figure in (statistics.median(self.figures), min(self.figures), max(self.figures))]

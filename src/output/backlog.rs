@@ -256,7 +256,7 @@ impl Entry {
         let Self { losses, record: Record { recv, origin, n, body }, .. } = self;
         origin.drop_one(why);
         let bytes = match &body {
-            Body::Messages(run) => run.text().len() as u64,
+            Body::Messages(run) => run.lines().map(|line| line.len() as u64).sum(),
             Body::Recovered(_) | Body::Event(_) => 0,
         };
         let event = Event::Dropped { count: 1, bytes, why, from: recv, until: recv };

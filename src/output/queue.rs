@@ -23,8 +23,8 @@ use crate::{
 const PORTION: u64 = 8 << 20;
 
 /// What gathers before the writer hears of it, where more is said to come at once: a wake-up costs a hundred times what a
-/// ticker does, and here there are hundreds of them. It writes beside the reading then, from a cache that still holds them.
-const GATHERED: u64 = 256 << 10;
+/// ticker does, and a thousand of them are this. It writes beside the reading then, from a cache that still holds most of it.
+const GATHERED: u64 = 512 << 10;
 
 /// A bounded queue of records with one writer behind it, which is to be woken when enough was put in for it.
 ///

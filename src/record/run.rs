@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::{Line, cost_of};
 
-/// As much as a read brings at the most: a run is a write.
+/// More than a read brings: a run is a write.
 const MOST: usize = 128 * 1024;
 
 /// Used ones that are kept to be used again: one is filled while another is written, and what a scheduler does between. More
@@ -132,11 +132,7 @@ impl From<Line> for Run {
 
 impl Many {
     fn put(&mut self, line: &[u8]) {
-        // A lone one takes no more than it needs: thousands of them may wait.
-        let room = if self.ends.is_empty() { line.len() + 1 } else { MOST };
-        if self.text.len() + line.len() + 1 > self.text.capacity() {
-            self.text.reserve_exact(room);
-        }
+        // It grows with what is in it: of slow feeds each line is a run, and thousands of them may wait.
         self.cost += cost_of(line.len());
         self.text.extend_from_slice(line);
         self.text.push(b'\n');
