@@ -22,7 +22,6 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use sha2::{Digest, Sha256};
 use tickerd::{
-    account::Account,
     auth::{Credentials, Scheme, Secret, Stamp},
     record::{Body, Form, Line, Origin, Pen, Record},
     session::{IfRefused, Session, Stance},
@@ -73,15 +72,7 @@ fn line(criterion: &mut Criterion) {
 fn pen(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("pen");
     let [(_, ticker), ..] = messages();
-    let origin = Origin {
-        feed: "tickers".into(),
-        run: 0x3f2a,
-        count: 1,
-        account: Account::default(),
-        feed_account: Arc::default(),
-        run_account: Arc::default(),
-        annals: Arc::default(),
-    };
+    let origin = Origin::lone("tickers", 0x3f2a, 1);
     let body = Body::Messages(Line::from_text(ticker.clone().into()).into());
     let record = Record { recv: SystemTime::now(), origin: Arc::new(origin), n: 100_000, body };
     for (name, form) in [("raw", Form::Raw), ("envelope", Form::Envelope)] {

@@ -1,6 +1,7 @@
 //! Names, TCP, TLS: a stream to a venue, and with an upgrade a WebSocket; or why not. Each step has its deadline, and each
 //! failure says which step it was.
 
+mod connect;
 mod handshake;
 mod proxy;
 mod tls;
@@ -10,19 +11,11 @@ pub use proxy::ProxyError;
 pub use tls::{TlsError, client_config};
 pub use wire::Wire;
 
-use std::{
-    fmt, io,
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{fmt, io, sync::Arc, time::Duration};
 
-use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use futures::future::BoxFuture;
 use rustls::pki_types::ServerName;
-use tokio::{
-    net::{TcpSocket, TcpStream},
-    time::{sleep, timeout},
-};
+use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::TlsConnector;
 use tokio_tungstenite::{
     WebSocketStream,
@@ -34,18 +27,14 @@ use tokio_tungstenite::{
     },
 };
 
-use self::handshake::Handshake;
+use self::{
+    connect::{connect, interleaved},
+    handshake::Handshake,
+};
 use crate::config::Net;
 
 /// The resolver's own default is five seconds a server; one answer is enough.
 const LOOKUP_WITHIN: Duration = Duration::from_secs(5);
-
-/// Three SYNs (1 s, 2 s, 4 s): what a lost packet or two cost.
-const CONNECT_WITHIN: Duration = Duration::from_secs(8);
-
-/// The delay of RFC 8305 (Happy Eyeballs) before the next address is tried beside the one that has not answered: a broken
-/// IPv6 costs a quarter of a second and not a deadline.
-const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
 
 /// One round trip to the proxy, and all that it does itself: a name, three SYNs.
 const PROXY_WITHIN: Duration = Duration::from_secs(10);
@@ -265,56 +254,6 @@ fn place(uri: &Uri) -> Option<(String, u16, bool)> {
     Some((host, uri.port_u16().unwrap_or(if secure { 443 } else { 80 }), secure))
 }
 
-/// The families in turn, the resolver's first choice first.
-fn interleaved(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
-    let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
-    let (mut ours, mut others): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|a| a.is_ipv6() == first_is_v6);
-    let mut turns = Vec::with_capacity(ours.len() + others.len());
-    ours.reverse();
-    others.reverse();
-    while let Some(next) = ours.pop() {
-        turns.push(next);
-        turns.extend(others.pop());
-    }
-    others.reverse();
-    turns.extend(others);
-    turns
-}
-
-/// The first address to answer wins; the others are let go.
-async fn connect(addresses: Vec<SocketAddr>, from: Option<IpAddr>) -> io::Result<TcpStream> {
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    let mut rest = addresses.into_iter();
-    let mut trying = FuturesUnordered::new();
-    loop {
-        match rest.next() {
-            Some(address) => trying.push(async move {
-                let late = || io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {CONNECT_WITHIN:?}"));
-                let result = timeout(CONNECT_WITHIN, connect_to(address, from)).await.unwrap_or_else(|_| Err(late()));
-                result.map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))
-            }),
-            None if trying.is_empty() => return Err(last),
-            None => {}
-        }
-        let more = rest.len() > 0;
-        tokio::select! {
-            Some(result) = trying.next() => match result {
-                Ok(stream) => return Ok(stream),
-                Err(error) => last = error,
-            },
-            () = sleep(NEXT_ADDRESS_AFTER), if more => {}
-        }
-    }
-}
-
-async fn connect_to(address: SocketAddr, from: Option<IpAddr>) -> io::Result<TcpStream> {
-    let Some(from) = from else { return TcpStream::connect(address).await };
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    let of_net_bind = |error: io::Error| io::Error::new(error.kind(), format!("from net.bind {from}: {error}"));
-    socket.bind(SocketAddr::new(from, 0)).map_err(of_net_bind)?;
-    socket.connect(address).await
-}
-
 fn refusal(host: &str, error: tungstenite::Error) -> DialError {
     match error {
         tungstenite::Error::Http(response) => {
@@ -365,17 +304,6 @@ impl std::error::Error for DialError {}
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn addresses(list: &[&str]) -> Vec<SocketAddr> {
-        list.iter().map(|text| text.parse().expect("an address")).collect()
-    }
-
-    #[test]
-    fn address_families_take_turns() {
-        let given = addresses(&["[::1]:1", "[::2]:1", "[::3]:1", "10.0.0.1:1"]);
-        assert_eq!(interleaved(given), addresses(&["[::1]:1", "10.0.0.1:1", "[::2]:1", "[::3]:1"]));
-        assert_eq!(interleaved(Vec::new()), []);
-    }
 
     #[test]
     fn retry_after_is_seconds_or_a_date_of_the_servers_clock() {

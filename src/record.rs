@@ -53,6 +53,20 @@ pub struct Origin {
 }
 
 impl Origin {
+    /// One that counts for no feed and no run but its own.
+    #[must_use]
+    pub fn lone(feed: &str, run: u32, count: u64) -> Self {
+        Self {
+            feed: feed.into(),
+            run,
+            count,
+            account: Account::default(),
+            feed_account: Arc::default(),
+            run_account: Arc::default(),
+            annals: Arc::default(),
+        }
+    }
+
     /// Counts a message off the socket; its number on the connection, from 0.
     pub fn receive(&self) -> u64 {
         self.run_account.receive();
@@ -260,15 +274,7 @@ mod tests {
     use crate::session::Cause;
 
     fn record(body: Body) -> Record {
-        let origin = Origin {
-            feed: "tickers".into(),
-            run: 0x3f2a,
-            count: 1,
-            account: Account::default(),
-            feed_account: Arc::default(),
-            run_account: Arc::default(),
-            annals: Arc::default(),
-        };
+        let origin = Origin::lone("tickers", 0x3f2a, 1);
         let recv = UNIX_EPOCH + Duration::new(1_795_541_462, 123_456_789);
         Record { recv, origin: Arc::new(origin), n: 17, body }
     }

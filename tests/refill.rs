@@ -10,7 +10,6 @@ use std::{
 use futures::{FutureExt, future::BoxFuture};
 use serde_json::Value;
 use tickerd::{
-    account::Account,
     clock::Clock,
     config::WhenSlow,
     net::{Dial, DialError, Opened, Wire},
@@ -67,15 +66,7 @@ impl Stage {
         let made = Refiller::new(client, MARKET.rest, "https://api.coinbase.com", clock, random);
         let (refiller, refilling) = made.expect("the venue tells its trades");
         let (stop, stopping) = Stop::new();
-        let origin = Origin {
-            feed: "tape".into(),
-            run: 1,
-            count: 2,
-            account: Account::default(),
-            feed_account: Arc::default(),
-            run_account: Arc::default(),
-            annals: Arc::default(),
-        };
+        let origin = Origin::lone("tape", 1, 2);
         Self {
             refiller,
             keeping: tokio::spawn(refilling.keep(stopping)),

@@ -1,6 +1,8 @@
 //! Between network and output: our own deque, bounded in bytes, since a bound in lines is none (4,096 messages of 8 MiB
 //! are 32 GiB) and since it can drop its oldest.
 
+mod ticket;
+
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -10,6 +12,7 @@ use std::{
 
 use tokio::sync::Notify;
 
+use self::ticket::Ticket;
 use super::{Entry, backlog::Backlog};
 use crate::{
     account::Loss,
@@ -370,35 +373,6 @@ impl State {
         for origin in self.waiting.drain(..).filter_map(|waiting| waiting.origin) {
             origin.drop_one(Loss::Unwritten);
         }
-    }
-}
-
-/// A place among those who wait, given up by whoever waits no more. A message that is given up with it is counted as lost.
-struct Ticket<'a> {
-    queue: &'a Queue,
-    number: u64,
-}
-
-impl<'a> Ticket<'a> {
-    fn draw(queue: &'a Queue, entry: &Entry) -> Self {
-        let mut state = queue.state();
-        state.tickets += 1;
-        let number = state.tickets;
-        let origin = entry.is_message().then(|| entry.record.origin.clone());
-        state.waiting.push_back(Waiting { ticket: number, origin });
-        Self { queue, number }
-    }
-}
-
-impl Drop for Ticket<'_> {
-    fn drop(&mut self) {
-        let mut state = self.queue.state();
-        let place = state.waiting.iter().position(|waiting| waiting.ticket == self.number);
-        if let Some(Waiting { origin: Some(origin), .. }) = place.and_then(|place| state.waiting.remove(place)) {
-            origin.drop_one(Loss::Closed);
-        }
-        drop(state);
-        self.queue.room.notify_waiters();
     }
 }
 

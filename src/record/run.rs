@@ -133,6 +133,7 @@ impl From<Line> for Run {
 impl Many {
     fn put(&mut self, line: &[u8]) {
         // It grows with what is in it: of slow feeds each line is a run, and thousands of them may wait.
+        self.text.reserve(line.len() + 1);
         self.cost += cost_of(line.len());
         self.text.extend_from_slice(line);
         self.text.push(b'\n');

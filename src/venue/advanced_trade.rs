@@ -308,6 +308,8 @@ fn accepted(message: &[u8]) -> Vec<(String, Vec<String>)> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -354,6 +356,32 @@ mod tests {
         assert_eq!(read(behind), numbered(Kind::Heartbeat, Some(3)));
         for odd in [&b"not json"[..], b"", b"[1]", b"{}", b"{\"channel\":null}", b",\"events\":["] {
             assert_eq!(read(odd).kind, Kind::Data(None), "{odd:?}");
+        }
+    }
+
+    proptest! {
+        /// Whatever a head is made of, what is found at its places is what a parser finds; and it is, where all is plain.
+        #[test]
+        fn a_head_agrees_with_a_parser(
+            channel in "[a-z_0-9\"\\\\]{0,9}",
+            others in prop::collection::vec(("[a-z{,:\"\\\\]{0,9}", "[a-z{\\[,:\"\\\\]{0,20}"), 0..4),
+            sequence in any::<u64>(),
+            nested in any::<bool>(),
+        ) {
+            const EVENTS: &str = r#","events":[{"sequence_num":3}]}"#;
+            let mut fields = Map::from_iter([("channel".to_owned(), json!(channel))]);
+            fields.extend(others.into_iter().map(|(name, text)| (name, if nested { json!([text]) } else { json!(text) })));
+            fields.insert("sequence_num".to_owned(), json!(sequence));
+            fields.insert("events".to_owned(), json!([{"sequence_num": 3}]));
+            let message = Value::Object(fields).to_string();
+            let whole: Envelope = serde_json::from_str(&message).expect("an envelope");
+            match head(message.as_bytes()) {
+                Some((channel, sequence, events)) => {
+                    prop_assert_eq!(whole.channel.as_deref(), Some(channel));
+                    prop_assert_eq!((whole.sequence_num, events), (Some(sequence), EVENTS.as_bytes()));
+                }
+                None => prop_assert!(message[1..message.len() - EVENTS.len()].contains(['\\', '{', '[']), "{}", message),
+            }
         }
     }
 

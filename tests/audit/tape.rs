@@ -35,15 +35,7 @@ pub enum Sort {
 }
 
 pub fn origin(run: u32, count: u64) -> Arc<Origin> {
-    Arc::new(Origin {
-        feed: "tickers".into(),
-        run,
-        count,
-        account: Account::default(),
-        feed_account: Arc::default(),
-        run_account: Arc::default(),
-        annals: Arc::default(),
-    })
+    Arc::new(Origin::lone("tickers", run, count))
 }
 
 impl Tape {

@@ -10,7 +10,7 @@ use std::{
 use futures::executor::block_on;
 
 use crate::{
-    account::{Account, Loss},
+    account::Loss,
     config::WhenSlow,
     output::{Entry, Orders, Queue, Sink, Target, Writer, spawn},
     record::{Body, Form, Line, Origin, Record},
@@ -47,15 +47,7 @@ fn entry(origin: &Arc<Origin>) -> Entry {
 }
 
 fn origin() -> Arc<Origin> {
-    Arc::new(Origin {
-        feed: "t".into(),
-        run: 1,
-        count: 1,
-        account: Account::default(),
-        feed_account: Arc::default(),
-        run_account: Arc::default(),
-        annals: Arc::default(),
-    })
+    Arc::new(Origin::lone("t", 1, 1))
 }
 
 /// vector#22288: after a full disk the source stood still until somebody restarted it. Here the connection is read on though

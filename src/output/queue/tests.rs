@@ -13,15 +13,7 @@ use crate::{
 };
 
 fn origin(count: u64, run: &Arc<Account>) -> Arc<Origin> {
-    Arc::new(Origin {
-        feed: "t".into(),
-        run: 1,
-        count,
-        account: Account::default(),
-        feed_account: Arc::default(),
-        run_account: run.clone(),
-        annals: Arc::default(),
-    })
+    Arc::new(Origin { run_account: run.clone(), ..Origin::lone("t", 1, count) })
 }
 
 /// A message that costs `128 + length + 2`, unless that is less than the record of a loss.

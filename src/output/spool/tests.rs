@@ -14,7 +14,6 @@ use sha2::{Digest, Sha256};
 
 use super::*;
 use crate::{
-    account::Account,
     config::WhenSlow,
     output::{
         Entry, Orders, Queue, Target, Voice, Writer,
@@ -58,15 +57,7 @@ struct Oracle {
 }
 
 fn origin(run: u32, conn: u64) -> Arc<Origin> {
-    Arc::new(Origin {
-        feed: "t".into(),
-        run,
-        count: conn,
-        account: Account::default(),
-        feed_account: Arc::default(),
-        run_account: Arc::default(),
-        annals: Arc::default(),
-    })
+    Arc::new(Origin::lone("t", run, conn))
 }
 
 impl Oracle {

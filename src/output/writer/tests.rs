@@ -7,7 +7,7 @@ use std::{
 use futures::FutureExt;
 
 use super::*;
-use crate::{account::Account, config::WhenSlow, output::Sink, record::Line};
+use crate::{config::WhenSlow, output::Sink, record::Line};
 
 /// Remembers each write.
 #[derive(Clone, Default)]
@@ -36,15 +36,7 @@ impl Writes {
 
 /// A queue that holds messages of one read, each so long, and whose they are.
 fn queue(count: usize, length: usize) -> (Queue, Arc<Origin>) {
-    let origin = Arc::new(Origin {
-        feed: "t".into(),
-        run: 1,
-        count: 1,
-        account: Account::default(),
-        feed_account: Arc::default(),
-        run_account: Arc::default(),
-        annals: Arc::default(),
-    });
+    let origin = Arc::new(Origin::lone("t", 1, 1));
     let queue = Queue::new(1 << 30, WhenSlow::Block);
     for _ in 0..count {
         let n = origin.receive();
