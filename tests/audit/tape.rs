@@ -9,7 +9,6 @@ use std::{
 
 use sha2::{Digest, Sha256};
 use tickerd::{
-    account::Account,
     audit::{self, Options, Report},
     record::{Body, Event, Form, Line, Origin, Pen, Record},
     segment::{Connection, Seal, State, Tape as Name, aside},
