@@ -54,7 +54,7 @@ fn scan(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("scan");
     for (name, message) in messages() {
         group.throughput(Throughput::Bytes(message.len() as u64));
-        group.bench_function(name, |bencher| bencher.iter(|| (MARKET.read)(black_box(message.as_bytes()))));
+        group.bench_function(name, |bencher| bencher.iter(|| (MARKET.read)(black_box(message.as_str()))));
     }
 }
 
@@ -102,7 +102,7 @@ fn session(criterion: &mut Criterion) {
             || {
                 let number = Some(sequence);
                 sequence += 1;
-                Arrival { sequence: number, ..(MARKET.read)(ticker.as_bytes()) }
+                Arrival { sequence: number, ..(MARKET.read)(&ticker) }
             },
             |arrival| {
                 session.handle_message(&arrival, ticker.len(), recv, begun);
@@ -111,7 +111,7 @@ fn session(criterion: &mut Criterion) {
             BatchSize::SmallInput,
         );
     });
-    assert!(matches!((MARKET.read)(ticker.as_bytes()).kind, Kind::Data(Some(_))), "it is measured as what it is");
+    assert!(matches!((MARKET.read)(&ticker).kind, Kind::Data(Some(_))), "it is measured as what it is");
 }
 
 /// What the seal of a segment costs.

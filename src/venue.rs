@@ -65,7 +65,7 @@ pub struct Venue {
     /// What HMAC signs of a subscribe that is stamped with this text.
     pub prehash: fn(&str, &Subscribe) -> String,
     /// Reads what the session must know of an arriving message.
-    pub read: fn(&[u8]) -> Arrival<'_>,
+    pub read: fn(&str) -> Arrival<'_>,
     /// The words in which it refuses, in lower case, and what they mean; the first that is contained counts.
     pub words: &'static [(&'static str, Reason)],
 }

@@ -89,7 +89,7 @@ fn exchange(faults: Faults, speed: f64) -> (tokio::runtime::Runtime, String, Exc
 }
 
 fn number(message: &[u8]) -> u64 {
-    (MARKET.read)(message).sequence.unwrap_or(NONE)
+    (MARKET.read)(str::from_utf8(message).expect("text")).sequence.unwrap_or(NONE)
 }
 
 /// What has come out of one connection.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use libfuzzer_sys::fuzz_target;
 use tickerd::{
     session::{Action, Found, IfRefused, Session, Stance, Told},
-    venue::{Product, Subscribe, Venue, advanced_trade, exchange},
+    venue::{Arrival, Product, Subscribe, Venue, advanced_trade, exchange},
 };
 
 /// What one message can have it say and do at most: some for each of its channels and products.
@@ -43,7 +43,8 @@ fuzz_target!(|data: &[u8]| {
                 _ => {
                     total += message.len() as u64;
                     session.handle_bytes(total, now);
-                    session.handle_message(&(venue.read)(message), message.len(), wall, now);
+                    let arrival = str::from_utf8(message).map_or_else(|_| Arrival::unreadable(), venue.read);
+                    session.handle_message(&arrival, message.len(), wall, now);
                 }
             }
             over |= rest_of(&mut session, now);

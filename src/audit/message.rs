@@ -241,6 +241,7 @@ fn time_in(tail: &[u8]) -> Option<Stamp> {
 
 /// What the daemon would make of it, whose shape is not known here.
 fn by_the_venues(message: &[u8]) -> Option<Told<'_>> {
+    let message = str::from_utf8(message).ok()?;
     for (house, venue) in [(House::AdvancedTrade, &MARKET), (House::Exchange, &EXCHANGE)] {
         let arrival = (venue.read)(message);
         let user = || if house == House::AdvancedTrade { (USER.read)(message).kind } else { venue::Kind::Data(None) };

@@ -274,7 +274,7 @@ impl<'a> Connection<'a> {
             return Some(Ending { detail: "the output is closed".into(), ..Cause::Stopped.into() });
         }
         self.origin.annals.took(length);
-        let arrival = text.as_deref().map_or_else(Arrival::unreadable, |text| (self.venue.read)(text.as_bytes()));
+        let arrival = text.as_deref().map_or_else(Arrival::unreadable, |text| (self.venue.read)(text));
         if let Kind::Data(channel) = arrival.kind {
             self.data_at = Some(self.came.now);
             if let Some(channel) = channel

@@ -83,7 +83,7 @@ impl Script {
     fn says(&mut self, message: &str) -> &mut Self {
         self.bytes += message.len() as u64;
         self.session.handle_bytes(self.bytes, self.now);
-        let mut arrival = (self.session.venue.read)(message.as_bytes());
+        let mut arrival = (self.session.venue.read)(message);
         if let Some(sequence) = &mut arrival.sequence {
             *sequence = self.sequence;
             self.sequence += 1;

@@ -7,7 +7,7 @@ pub mod rest;
 
 use std::{borrow::Cow, sync::LazyLock, time::Duration};
 
-use memchr::{memchr, memchr3, memmem::Finder};
+use memchr::{memchr, memchr2, memmem::Finder, memrchr};
 use serde::Deserialize;
 use serde_json::{Map, Value, json, value::RawValue};
 use smallvec::SmallVec;
@@ -189,11 +189,11 @@ struct Subscriptions {
     subscriptions: std::collections::BTreeMap<String, Vec<String>>,
 }
 
-fn read(message: &[u8]) -> Arrival<'_> {
+fn read(message: &str) -> Arrival<'_> {
     if let Some((channel, sequence, events)) = head(message) {
         return arrival(channel, Some(sequence), message, events);
     }
-    let Ok(envelope) = serde_json::from_slice::<Envelope>(message) else { return Arrival::unreadable() };
+    let Ok(envelope) = serde_json::from_str::<Envelope>(message) else { return Arrival::unreadable() };
     match (envelope.channel, envelope.kind) {
         (Some(channel), _) => arrival(&channel, envelope.sequence_num, message, message),
         (None, Some(kind)) if kind == "error" => {
@@ -209,28 +209,23 @@ fn read(message: &[u8]) -> Arrival<'_> {
 
 /// The channel, the number and the events, which may be megabytes. The venue has written them in this order since 2023, the
 /// channel first and the number right before the events; where it does not, a parser looks for them, in ten times as long.
-fn head(message: &[u8]) -> Option<(&str, u64, &[u8])> {
-    /// The longest head seen has 140 bytes.
-    const LOOK: usize = 512;
-    static EVENTS: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(",\"events\":["));
-    let at = EVENTS.find(&message[..message.len().min(LOOK)])?;
-    let (head, events) = message.split_at(at);
-    let head = head.strip_prefix(b"{\"channel\":\"")?;
-    // With a list, an object or an escape in it, what was found may be part of something else.
-    if memchr3(b'[', b'{', b'\\', head).is_some() {
+fn head(message: &str) -> Option<(&str, u64, &str)> {
+    // The first list of all is the events, or this is no plain head.
+    let (head, events) = message.split_at(memchr(b'[', message.as_bytes())?);
+    let head = head.strip_prefix("{\"channel\":\"")?.strip_suffix(",\"events\":")?;
+    // With an object or an escape in it, what is found may be part of something else.
+    if memchr2(b'{', b'\\', head.as_bytes()).is_some() {
         return None;
     }
-    let channel = std::str::from_utf8(&head[..memchr(b'"', head)?]).ok()?;
-    let digits = head.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-    let (before, number) = head.split_at(head.len() - digits);
-    let sequence = number
-        .iter()
-        .try_fold(0_u64, |sequence, digit| sequence.checked_mul(10)?.checked_add(u64::from(digit - b'0')))?;
-    (digits > 0 && before.ends_with(b",\"sequence_num\":")).then_some((channel, sequence, events))
+    let channel = &head[..memchr(b'"', head.as_bytes())?];
+    let number = &head[memrchr(b':', head.as_bytes())? + 1..];
+    let is_its = head[..head.len() - number.len()].ends_with(",\"sequence_num\":");
+    let sequence = number.bytes().all(|byte| byte.is_ascii_digit()).then(|| number.parse().ok())??;
+    is_its.then_some((channel, sequence, events))
 }
 
 /// `events` is the part of the message where these are.
-fn arrival<'a>(channel: &str, sequence: Option<u64>, message: &'a [u8], events: &'a [u8]) -> Arrival<'a> {
+fn arrival<'a>(channel: &str, sequence: Option<u64>, message: &'a str, events: &'a str) -> Arrival<'a> {
     let kind = match channel {
         "subscriptions" => Kind::Ack(accepted(message)),
         "heartbeats" => Kind::Heartbeat,
@@ -247,16 +242,16 @@ fn arrival<'a>(channel: &str, sequence: Option<u64>, message: &'a [u8], events: 
 }
 
 /// The products that a data message is of. Frames seen have one each; the format allows many.
-fn products(events: &[u8]) -> SmallVec<[Counted<'_>; 1]> {
+fn products(events: &str) -> SmallVec<[Counted<'_>; 1]> {
     /// A longer one is a snapshot, and a snapshot is of one product.
     const WIDE: usize = 64 * 1024;
     /// Made once: that costs more than to search a ticker by it.
     static NAME: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new("\"product_id\":\""));
-    let look = if events.len() > WIDE { &events[..1024] } else { events };
+    let look = &events.as_bytes()[..if events.len() > WIDE { 1024 } else { events.len() }];
     let mut products: SmallVec<[Counted<'_>; 1]> = SmallVec::new();
     for at in NAME.find_iter(look) {
         let rest = &events[at + NAME.needle().len()..];
-        let id = memchr(b'"', rest).and_then(|end| std::str::from_utf8(&rest[..end]).ok());
+        let id = memchr(b'"', rest.as_bytes()).map(|end| &rest[..end]);
         if let Some(id) = id
             && !products.iter().any(|known| known.product == id)
         {
@@ -287,8 +282,8 @@ struct Trade<'a> {
 }
 
 /// Each product's trades, which are numbered one by one.
-fn trades(message: &[u8]) -> SmallVec<[Counted<'_>; 1]> {
-    let Ok(told) = serde_json::from_slice::<Told<'_>>(message) else { return SmallVec::new() };
+fn trades(message: &str) -> SmallVec<[Counted<'_>; 1]> {
+    let Ok(told) = serde_json::from_str::<Told<'_>>(message) else { return SmallVec::new() };
     let mut products: SmallVec<[Counted<'_>; 1]> = SmallVec::new();
     for trade in told.events.iter().flat_map(|event| &event.trades) {
         let Ok(id) = trade.trade_id.get().trim_matches('"').parse::<u64>() else { continue };
@@ -301,8 +296,8 @@ fn trades(message: &[u8]) -> SmallVec<[Counted<'_>; 1]> {
     products
 }
 
-fn accepted(message: &[u8]) -> Vec<(String, Vec<String>)> {
-    let Ok(ack) = serde_json::from_slice::<Ack>(message) else { return Vec::new() };
+fn accepted(message: &str) -> Vec<(String, Vec<String>)> {
+    let Ok(ack) = serde_json::from_str::<Ack>(message) else { return Vec::new() };
     ack.events.into_iter().flat_map(|event| event.subscriptions).collect()
 }
 
@@ -342,19 +337,18 @@ mod tests {
 
     #[test]
     fn reads_what_the_venue_sends() {
-        let snapshot = br#"{"channel":"l2_data","client_id":"","timestamp":"2026-08-09T21:05:48Z","sequence_num":7,"events":[{"type":"snapshot"}]}"#;
+        let snapshot = r#"{"channel":"l2_data","client_id":"","timestamp":"2026-08-09T21:05:48Z","sequence_num":7,"events":[{"type":"snapshot"}]}"#;
         let numbered = |kind, sequence| Arrival { sequence, ..Arrival::new(kind) };
         assert_eq!(read(snapshot), numbered(Kind::Data(MARKET.channel("level2")), Some(7)));
-        let ack =
-            br#"{"channel":"subscriptions","sequence_num":2,"events":[{"subscriptions":{"ticker":["BTC-USD"]}}]}"#;
+        let ack = r#"{"channel":"subscriptions","sequence_num":2,"events":[{"subscriptions":{"ticker":["BTC-USD"]}}]}"#;
         assert_eq!(read(ack), numbered(Kind::Ack(vec![("ticker".into(), vec!["BTC-USD".into()])]), Some(2)));
-        let refusal = br#"{"type":"error","message":"authentication failure"}"#;
+        let refusal = r#"{"type":"error","message":"authentication failure"}"#;
         assert_eq!(read(refusal), numbered(Kind::Refusal("authentication failure".into()), None));
-        let reordered = br#"{"events":[{"channel":"x"}],"sequence_num":3,"channel":"heartbeats"}"#;
+        let reordered = r#"{"events":[{"channel":"x"}],"sequence_num":3,"channel":"heartbeats"}"#;
         assert_eq!(read(reordered), numbered(Kind::Heartbeat, Some(3)));
-        let behind = br#"{"channel":"heartbeats","events":[{"sequence_num":9}],"sequence_num":3}"#;
+        let behind = r#"{"channel":"heartbeats","events":[{"sequence_num":9}],"sequence_num":3}"#;
         assert_eq!(read(behind), numbered(Kind::Heartbeat, Some(3)));
-        for odd in [&b"not json"[..], b"", b"[1]", b"{}", b"{\"channel\":null}", b",\"events\":["] {
+        for odd in ["not json", "", "[1]", "{}", "{\"channel\":null}", ",\"events\":["] {
             assert_eq!(read(odd).kind, Kind::Data(None), "{odd:?}");
         }
     }
@@ -375,10 +369,10 @@ mod tests {
             fields.insert("events".to_owned(), json!([{"sequence_num": 3}]));
             let message = Value::Object(fields).to_string();
             let whole: Envelope = serde_json::from_str(&message).expect("an envelope");
-            match head(message.as_bytes()) {
+            match head(&message) {
                 Some((channel, sequence, events)) => {
                     prop_assert_eq!(whole.channel.as_deref(), Some(channel));
-                    prop_assert_eq!((whole.sequence_num, events), (Some(sequence), EVENTS.as_bytes()));
+                    prop_assert_eq!((whole.sequence_num, events), (Some(sequence), &EVENTS[EVENTS.len() - events.len()..]));
                 }
                 None => prop_assert!(message[1..message.len() - EVENTS.len()].contains(['\\', '{', '[']), "{}", message),
             }
@@ -387,14 +381,14 @@ mod tests {
 
     #[test]
     fn reads_of_which_products_a_message_is() {
-        let ticker = br#"{"channel":"ticker","sequence_num":7,"events":[{"type":"update","tickers":[{"type":"ticker","product_id":"BTC-USD","price":"1"},{"type":"ticker","product_id":"ETH-USD","price":"1"},{"product_id":"BTC-USD"}]}]}"#;
+        let ticker = r#"{"channel":"ticker","sequence_num":7,"events":[{"type":"update","tickers":[{"type":"ticker","product_id":"BTC-USD","price":"1"},{"type":"ticker","product_id":"ETH-USD","price":"1"},{"product_id":"BTC-USD"}]}]}"#;
         assert_eq!(read(ticker).counted[..], [Counted::of("BTC-USD"), Counted::of("ETH-USD")]);
-        let trades = br#"{"channel":"market_trades","sequence_num":7,"events":[{"type":"update","trades":[{"product_id":"BTC-USD","trade_id":"9","price":"1"},{"product_id":"ETH-USD","trade_id":"4"},{"product_id":"BTC-USD","trade_id":"8"}]}]}"#;
+        let trades = r#"{"channel":"market_trades","sequence_num":7,"events":[{"type":"update","trades":[{"product_id":"BTC-USD","trade_id":"9","price":"1"},{"product_id":"ETH-USD","trade_id":"4"},{"product_id":"BTC-USD","trade_id":"8"}]}]}"#;
         let of = |product, trades| Counted { trades: Some(trades), ..Counted::of(product) };
         assert_eq!(read(trades).counted[..], [of("BTC-USD", (8, 9)), of("ETH-USD", (4, 4))]);
-        let number = br#"{"channel":"market_trades","sequence_num":7,"events":[{"trades":[{"product_id":"BTC-USD","trade_id":7}]}]}"#;
+        let number = r#"{"channel":"market_trades","sequence_num":7,"events":[{"trades":[{"product_id":"BTC-USD","trade_id":7}]}]}"#;
         assert_eq!(read(number).counted[..], [of("BTC-USD", (7, 7))]);
-        let odd = br#"{"channel":"market_trades","sequence_num":7,"events":[{"trades":[{"trade_id":7}]}]}"#;
+        let odd = r#"{"channel":"market_trades","sequence_num":7,"events":[{"trades":[{"trade_id":7}]}]}"#;
         assert_eq!((read(odd).sequence, read(odd).counted.len()), (Some(7), 0));
     }
 }

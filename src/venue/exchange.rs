@@ -251,16 +251,16 @@ struct Accepted {
     account_ids: Option<Vec<String>>,
 }
 
-fn read(message: &[u8]) -> Arrival<'_> {
+fn read(message: &str) -> Arrival<'_> {
     if is_book(message) {
         let counted = book_of(message).into_iter().collect();
         return Arrival { counted, ..Arrival::new(Kind::Data(EXCHANGE.channel("level2"))) };
     }
-    if message.first() == Some(&b'[') {
+    if message.starts_with('[') {
         let counted = order_of(message).into_iter().collect();
         return Arrival { counted, ..Arrival::new(Kind::Data(EXCHANGE.channel("level3"))) };
     }
-    let Ok(envelope) = serde_json::from_slice::<Envelope>(message) else { return read_odd(message) };
+    let Ok(envelope) = serde_json::from_str::<Envelope>(message) else { return read_odd(message) };
     let counted = counted(&envelope);
     let kind = match &*envelope.kind {
         "subscriptions" => Kind::Ack(accepted(message)),
@@ -272,8 +272,8 @@ fn read(message: &[u8]) -> Arrival<'_> {
 }
 
 /// What has something else in a field than was seen so far, as a null: its type counts, and of a refusal all the words.
-fn read_odd(message: &[u8]) -> Arrival<'_> {
-    let Ok(message) = serde_json::from_slice::<Map<String, Value>>(message) else { return Arrival::unreadable() };
+fn read_odd(message: &str) -> Arrival<'_> {
+    let Ok(message) = serde_json::from_str::<Map<String, Value>>(message) else { return Arrival::unreadable() };
     let text = |name: &str| message.get(name).and_then(Value::as_str).unwrap_or_default();
     Arrival::new(match text("type") {
         "error" => Kind::Refusal(words(text("message"), text("reason"))),
@@ -283,17 +283,16 @@ fn read_odd(message: &[u8]) -> Arrival<'_> {
 }
 
 /// A book or a change of it, which may be megabytes and has no number.
-fn is_book(message: &[u8]) -> bool {
-    message.starts_with(br#"{"type":"l2update""#) || message.starts_with(br#"{"type":"snapshot""#)
+fn is_book(message: &str) -> bool {
+    message.starts_with(r#"{"type":"l2update""#) || message.starts_with(r#"{"type":"snapshot""#)
 }
 
 /// Its product stands second.
-fn book_of(message: &[u8]) -> Option<Counted<'_>> {
-    const NAME: &[u8] = br#""product_id":""#;
-    let head = &message[..message.len().min(128)];
-    let rest = &head[memchr::memmem::find(head, NAME)? + NAME.len()..];
-    let end = memchr::memchr(b'"', rest)?;
-    Some(Counted::of(std::str::from_utf8(&rest[..end]).ok()?))
+fn book_of(message: &str) -> Option<Counted<'_>> {
+    const NAME: &str = r#""product_id":""#;
+    let head = &message.as_bytes()[..message.len().min(128)];
+    let rest = &message[memchr::memmem::find(head, NAME.as_bytes())? + NAME.len()..];
+    Some(Counted::of(&rest[..memchr::memchr(b'"', rest.as_bytes())?]))
 }
 
 /// The channel whose messages say that they are of this type. `ticker_batch` and `level2_batch` say what `ticker` and
@@ -329,12 +328,9 @@ fn counted<'a>(envelope: &Envelope<'a>) -> SmallVec<[Counted<'a>; 1]> {
 }
 
 /// `["open","BTC-USD","37259", …]`: level3 says in a schema first what stands where.
-fn order_of(message: &[u8]) -> Option<Counted<'_>> {
-    /// Three short fields.
-    const LOOK: usize = 128;
-    let head = &message[1..message.len().min(LOOK)];
-    let mut fields = head.split(|byte| *byte == b',').skip(1).map(|field| std::str::from_utf8(field).ok());
-    let (product, sequence) = (fields.next()??.trim_matches('"'), fields.next()??.trim_matches('"'));
+fn order_of(message: &str) -> Option<Counted<'_>> {
+    let mut fields = message.split(',').skip(1).map(|field| field.trim_matches('"'));
+    let (product, sequence) = (fields.next()?, fields.next()?);
     (!product.is_empty()).then_some(())?;
     Some(Counted { sequence: Some(sequence.parse().ok()?), ..Counted::of(product) })
 }
@@ -343,8 +339,8 @@ fn words(message: &str, reason: &str) -> String {
     if reason.is_empty() { message.to_owned() } else { format!("{message}: {reason}") }
 }
 
-fn accepted(message: &[u8]) -> Vec<(String, Vec<String>)> {
-    let Ok(ack) = serde_json::from_slice::<Ack>(message) else { return Vec::new() };
+fn accepted(message: &str) -> Vec<(String, Vec<String>)> {
+    let Ok(ack) = serde_json::from_str::<Ack>(message) else { return Vec::new() };
     let listed = |Accepted { name, product_ids, account_ids }: Accepted| {
         // By its other name where it has one: ticker_1000.
         let name = EXCHANGE.channel_meant(&name).map_or(name, |channel| channel.name.to_owned());

@@ -156,7 +156,7 @@ async fn what_is_promised_to_have_no_holes_has_none() {
     assert_nothing_is_lost(&seen, &output);
     let mut last = std::collections::HashMap::new();
     for line in &written(&output).0[&1] {
-        let arrival = (EXCHANGE.read)(line.as_bytes());
+        let arrival = (EXCHANGE.read)(line);
         let Some(counted) = arrival.counted.first().filter(|_| arrival.kind != tickerd::venue::Kind::Heartbeat) else {
             continue;
         };

@@ -126,7 +126,7 @@ pub fn assert_owned_up(venue: &'static Venue, seen: &Seen, output: &Output) -> u
                 continue;
             }
             owned += 1;
-            let arrival = (venue.read)(text.as_bytes());
+            let arrival = (venue.read)(text);
             let counts = |told: &&Told| told.name == "gap" && told.data["counted_by"] == "sequence_num";
             if arrival.sequence.is_some_and(|number| of_conn().filter(counts).any(|told| told.spans(number))) {
                 continue;
@@ -176,7 +176,7 @@ pub fn assert_owned_up(venue: &'static Venue, seen: &Seen, output: &Output) -> u
 fn begun(venue: &'static Venue, delivered: &BTreeMap<u64, Vec<String>>) -> HashMap<(String, String), u64> {
     let mut begun = HashMap::new();
     for (conn, text) in delivered.iter().flat_map(|(conn, texts)| texts.iter().map(move |text| (*conn, text))) {
-        let arrival = (venue.read)(text.as_bytes());
+        let arrival = (venue.read)(text);
         match arrival.kind {
             Kind::Ack(list) => {
                 for (name, ids) in list {
@@ -219,7 +219,7 @@ fn trades(
 }
 
 fn trade_ids(venue: &'static Venue, text: &str) -> Vec<(String, u64)> {
-    let arrival = (venue.read)(text.as_bytes());
+    let arrival = (venue.read)(text);
     if arrival.kind == Kind::Heartbeat {
         // It counts trades, and tells none.
         return Vec::new();

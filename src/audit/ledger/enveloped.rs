@@ -170,7 +170,9 @@ impl Ledger {
             House::AdvancedTrade => MARKET.read,
             House::International => return,
         };
-        if let venue::Kind::Ack(list) = read(message).kind {
+        if let Ok(message) = str::from_utf8(message)
+            && let venue::Kind::Ack(list) = read(message).kind
+        {
             self.feeds[feed].accepted.get_or_insert_default().extend(list.into_iter().map(|(name, _)| name));
         }
     }

@@ -50,7 +50,7 @@ const SAMPLES: &[(&venue::Venue, &str)] = &[
 ];
 
 fn assert_as_the_venue_reads(venue: &venue::Venue, message: &[u8]) {
-    let (told, arrival) = (read(message).expect("known"), (venue.read)(message));
+    let (told, arrival) = (read(message).expect("known"), (venue.read)(std::str::from_utf8(message).expect("text")));
     let text = String::from_utf8_lossy(&message[..message.len().min(200)]);
     assert_eq!((told.sequence, &told.counted), (arrival.sequence, &arrival.counted), "{text}");
     let kind = match arrival.kind {

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use futures::{SinkExt, StreamExt};
 use tokio::time::{Instant, sleep_until, timeout_at};
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use crate::{
     clock::Clock,
@@ -98,13 +98,15 @@ impl Asking<'_> {
         }
     }
 
-    /// The next message's bytes, None at the deadline.
-    pub async fn next(&mut self, deadline: Instant) -> Result<Option<bytes::Bytes>, Answer> {
+    /// The next message, None at the deadline.
+    pub async fn next(&mut self, deadline: Instant) -> Result<Option<Utf8Bytes>, Answer> {
         loop {
             match timeout_at(deadline, self.socket.next()).await {
                 Err(_) => return Ok(None),
-                Ok(Some(Ok(Message::Text(text)))) => return Ok(Some(text.into())),
-                Ok(Some(Ok(Message::Binary(bytes)))) => return Ok(Some(bytes)),
+                Ok(Some(Ok(Message::Text(text)))) => return Ok(Some(text)),
+                Ok(Some(Ok(Message::Binary(bytes)))) => {
+                    return Ok(Some(String::from_utf8_lossy(&bytes).into_owned().into()));
+                }
                 Ok(Some(Ok(Message::Close(Some(frame))))) => {
                     return Err(Answer::Lost(format!("closed with {}: {:?}", u16::from(frame.code), &*frame.reason)));
                 }

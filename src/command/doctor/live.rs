@@ -129,12 +129,12 @@ impl Watch {
         Ok(())
     }
 
-    fn see(&mut self, message: &[u8], at: Instant, ours: Option<Timestamp>) {
+    fn see(&mut self, message: &str, at: Instant, ours: Option<Timestamp>) {
         self.messages += 1;
         self.longest = self.longest.max(message.len());
-        self.line_breaks += u64::from(memchr::memchr2(b'\n', b'\r', message).is_some());
+        self.line_breaks += u64::from(message.contains(['\n', '\r']));
         let arrival = (self.venue.read)(message);
-        let object = match (serde_json::from_slice(message), &arrival.kind) {
+        let object = match (serde_json::from_str(message), &arrival.kind) {
             (Ok(Value::Object(object)), _) => object,
             // level3 of the Exchange comes as lists.
             (Ok(Value::Array(_)), Kind::Data(Some(channel))) => return self.count(channel.name),

@@ -78,7 +78,7 @@ fn heartbeats_have_products_though_no_channel_does() {
 
 #[test]
 fn reads_what_the_session_must_know() {
-    let kind = |text: &'static str| read(text.as_bytes()).kind;
+    let kind = |text: &'static str| read(text).kind;
     let data = |name| Kind::Data(EXCHANGE.channel(name));
     let ack = r#"{"type":"subscriptions","channels":[{"name":"ticker_1000","product_ids":["BTC-USD"]},{"name":"status","product_ids":null},{"name":"balance","account_ids":["a"]}]}"#;
     let listed = |name: &str, of: &[&str]| (name.to_owned(), of.iter().map(|id| (*id).to_owned()).collect());
@@ -98,7 +98,7 @@ fn reads_what_the_session_must_know() {
     assert_eq!(kind(r#"{"type":"level3","schema":{}}"#), data("level3"));
     assert_eq!(kind(r#"{"type":"novelty"}"#), Kind::Data(None));
     for odd in ["", "{", "[", "[1,2]", "null", r#"{"type":7}"#] {
-        assert!(matches!(read(odd.as_bytes()).kind, Kind::Data(_)), "{odd}");
+        assert!(matches!(read(odd).kind, Kind::Data(_)), "{odd}");
     }
 }
 
@@ -106,7 +106,7 @@ fn reads_what_the_session_must_know() {
 #[test]
 fn claims_a_number_only_where_the_venue_does_not_skip() {
     let numbers = |text: &'static str| {
-        let counted = read(text.as_bytes()).counted[0];
+        let counted = read(text).counted[0];
         let (sequence, trade) = (counted.sequence, counted.trades.map(|(trade, _)| trade));
         (sequence.is_some() || trade.is_some()).then_some((counted.product, sequence, trade))
     };
@@ -122,7 +122,7 @@ fn claims_a_number_only_where_the_venue_does_not_skip() {
     assert_eq!(numbers(beat), Some(("BTC-USD", Some(90), Some(20))));
     let order = r#"["open","BTC-USD","37259","o","buy","1.0","2.0","2022-05-25T17:06:18Z"]"#;
     assert_eq!(numbers(order), Some(("BTC-USD", Some(37_259), None)));
-    assert!(read(br#"["open","","37259"]"#).counted.is_empty(), "of no product");
+    assert!(read(r#"["open","","37259"]"#).counted.is_empty(), "of no product");
 }
 
 #[test]

@@ -13,7 +13,7 @@ fn watched_of(venue: &'static Venue, channels: &[&str], messages: &[&str]) -> Ve
     let mut watch = Watch { asked: 1, ..Watch::of(venue) };
     let begun = Instant::now();
     for (second, message) in messages.iter().enumerate() {
-        watch.see(message.as_bytes(), begun + Duration::from_secs(second as u64), None);
+        watch.see(message, begun + Duration::from_secs(second as u64), None);
     }
     let channels = channels.iter().map(|name| venue.channel(name).expect("a channel")).collect();
     watch.beliefs(&[Subscribe { unsubscribes: false, channels, products: Vec::new(), accounts: Vec::new() }])
