@@ -70,9 +70,9 @@ impl Loss {
 }
 
 impl Account {
-    /// Counts a message off the socket; its number, from 0.
-    pub fn receive(&self) -> u64 {
-        self.received.fetch_add(1, Relaxed)
+    /// Counts messages off the socket; the first one's number, from 0.
+    pub fn receive(&self, messages: u64) -> u64 {
+        self.received.fetch_add(messages, Relaxed)
     }
 
     /// Counts messages handed to the output.
@@ -80,9 +80,9 @@ impl Account {
         self.written.fetch_add(messages, Relaxed);
     }
 
-    /// Counts a message lost.
-    pub fn drop_one(&self, why: Loss) {
-        self.dropped[why as usize].fetch_add(1, Relaxed);
+    /// Counts messages lost.
+    pub fn lose(&self, messages: u64, why: Loss) {
+        self.dropped[why as usize].fetch_add(messages, Relaxed);
     }
 
     /// Counts a gap.
@@ -130,15 +130,13 @@ mod tests {
     #[test]
     fn says_what_was_lost_only_where_something_was() {
         let account = Account::default();
-        for _ in 0..3 {
-            let _ = account.receive();
-        }
+        account.receive(3);
         account.write(1);
         assert_eq!(account.totals().to_string(), "3 received, 1 written");
-        account.drop_one(Loss::Slow);
+        account.lose(1, Loss::Slow);
         account.gap();
         assert_eq!(account.totals().to_string(), "3 received, 1 written, 1 dropped, 1 gap");
-        account.drop_one(Loss::Unwritten);
+        account.lose(1, Loss::Unwritten);
         account.gap();
         assert_eq!(account.totals().to_string(), "3 received, 1 written, 2 dropped, 2 gaps");
     }

@@ -1,6 +1,7 @@
 //! From the queue to stdout or files: one bounded queue, and one thread that writes what has gathered.
 
 mod backlog;
+mod batch;
 mod composed;
 mod disk;
 mod forecast;
@@ -17,12 +18,13 @@ mod spool;
 mod writer;
 
 pub use backlog::Entry;
+pub use batch::Batch;
 pub use forecast::{End, Forecast, shrinks_to_one};
 pub use keeper::{Charge, Ending, Keeper, Stock};
 pub use outage::WriteError;
 pub use pulse::{Pulse, Timing};
 pub use queue::{Closed, Orders, Queue};
-pub use recorder::{Batch, Recorder};
+pub use recorder::Recorder;
 pub use route::{RouteError, Routes};
 pub use sink::{OpenError, Sink, Target, is_journal};
 pub use space::Space;

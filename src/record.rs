@@ -67,11 +67,11 @@ impl Origin {
         }
     }
 
-    /// Counts a message off the socket; its number on the connection, from 0.
-    pub fn receive(&self) -> u64 {
-        self.run_account.receive();
-        self.feed_account.receive();
-        self.account.receive()
+    /// Counts messages off the socket; the first one's number on the connection, from 0.
+    pub fn receive(&self, messages: u64) -> u64 {
+        self.run_account.receive(messages);
+        self.feed_account.receive(messages);
+        self.account.receive(messages)
     }
 
     /// Counts messages handed to the output.
@@ -81,11 +81,11 @@ impl Origin {
         self.account.write(messages);
     }
 
-    /// Counts a message lost.
-    pub fn drop_one(&self, why: Loss) {
-        self.run_account.drop_one(why);
-        self.feed_account.drop_one(why);
-        self.account.drop_one(why);
+    /// Counts messages lost.
+    pub fn lose(&self, messages: u64, why: Loss) {
+        self.run_account.lose(messages, why);
+        self.feed_account.lose(messages, why);
+        self.account.lose(messages, why);
     }
 
     /// Counts a gap.

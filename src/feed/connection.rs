@@ -5,6 +5,7 @@ mod answered;
 mod closing;
 mod reading;
 mod stall;
+mod taking;
 mod telling;
 
 use std::{
@@ -19,26 +20,20 @@ use tokio_tungstenite::tungstenite::{self, Message};
 
 use self::{
     answered::Answered,
-    reading::{closed, ready},
     stall::Stall,
     telling::{Said, Teller},
 };
 use crate::{
     feed::{Context, outage::Outage},
     net::Socket,
-    output::{Batch, Closed, Entry},
-    record::{Event, Line, Origin},
+    record::{Event, Origin},
     session::{Action, Ask, Cause, Ending, Found, Session, Told},
     status::{Place, State},
-    venue::{Arrival, Channel, Kind, Subscribe, Venue},
+    venue::{Channel, Subscribe, Venue},
 };
 
 /// How long a frame of ours, some tens of kilobytes at most, may take to leave: the limit on every send.
 const SEND_WITHIN: Duration = Duration::from_secs(5);
-
-/// Messages taken off the socket before the clocks are looked at again: about a millisecond of work, and as many as three
-/// reads bring at the most.
-const AT_ONCE: u32 = 1024;
 
 /// A wake-up that is later than this was no doing of the venue's: the process was stopped, or the machine asleep.
 const LATE: Duration = Duration::from_secs(1);
@@ -221,80 +216,6 @@ impl<'a> Connection<'a> {
         let leaving = self.leaving.as_ref().map(|leaving| leaving.since + SEND_WITHIN);
         let asking = self.ask.map(|_| self.not_before).filter(|at| *at > now());
         [leaving, asking].into_iter().flatten().fold(self.session.deadline(), Instant::min)
-    }
-
-    /// Takes one message and those that are behind it already.
-    async fn take(&mut self, first: Option<Result<Message, tungstenite::Error>>) -> Option<Ending> {
-        let batch = self.context.recorder.batch();
-        let mut next = first;
-        let mut left = AT_ONCE;
-        loop {
-            let message = match next {
-                Some(Ok(message)) => message,
-                Some(Err(error)) => return Some(self.ended(error).await),
-                None => return Some(Cause::Lost.into()),
-            };
-            if let Some(ending) = self.handle(message, &batch).await {
-                return Some(ending);
-            }
-            // Taken off the socket only if it will be handled: the count comes first.
-            left -= 1;
-            next = if left > 0 { ready(&mut self.socket)? } else { return None };
-        }
-    }
-
-    /// Records one message, then lets the session look at it.
-    async fn handle(&mut self, message: Message, batch: &Batch<'_>) -> Option<Ending> {
-        let length = message.len();
-        let (line, text) = match message {
-            Message::Text(text) => (Line::from_text(text.clone()), Some(text)),
-            Message::Binary(bytes) => (Line::from_binary(&bytes), None),
-            Message::Pong(_) => {
-                self.session.handle_pong(now());
-                return None;
-            }
-            Message::Ping(_) | Message::Frame(_) => return None,
-            Message::Close(frame) => {
-                let ending = closed(frame);
-                self.session.handle_close(ending.code, &ending.detail);
-                return Some(ending);
-            }
-        };
-        if self.socket.get_ref().received().0 != self.came.bytes {
-            self.look_at_clocks();
-        }
-        let recv = self.came.recv;
-        let n = self.origin.receive();
-        let queued = match batch.message(&self.origin, n, recv, line) {
-            Ok(None) => Ok(()),
-            Ok(Some(entry)) => self.wait(batch, entry).await,
-            Err(Closed) => Err(Closed),
-        };
-        if let Err(Closed) = queued {
-            return Some(Ending { detail: "the output is closed".into(), ..Cause::Stopped.into() });
-        }
-        self.origin.annals.took(length);
-        let arrival = text.as_deref().map_or_else(Arrival::unreadable, |text| (self.venue.read)(text));
-        if let Kind::Data(channel) = arrival.kind {
-            self.data_at = Some(self.came.now);
-            if let Some(channel) = channel
-                && self.came.heard.replace(channel).is_none_or(|last| !std::ptr::eq(last, channel))
-            {
-                self.origin.annals.heard(channel, recv);
-            }
-        }
-        self.session.handle_message(&arrival, length, recv, self.came.now);
-        while let Some(told) = self.session.told() {
-            self.tell(told).await;
-        }
-        None
-    }
-
-    async fn wait(&mut self, batch: &Batch<'_>, entry: Entry) -> Result<(), Closed> {
-        let before = self.place.stalls(now());
-        let stall = batch.wait(entry).await?;
-        self.note_stall(stall, Some(before));
-        Ok(())
     }
 
     async fn record(&mut self, recv: SystemTime, event: Event) {

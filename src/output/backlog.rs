@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     account::Loss,
-    record::{Body, Event, Record, Spare},
+    record::{Body, Event, Record},
 };
 
 /// A record on its way to the output.
@@ -75,15 +75,9 @@ impl Backlog {
         self.lost
     }
 
-    /// Puts one behind all others, or into the last of them.
-    pub fn put(&mut self, mut entry: Entry, spare: &mut Spare) {
+    /// Puts one behind all others.
+    pub fn put(&mut self, entry: Entry) {
         self.charge(&entry);
-        if self.behind.back_mut().is_some_and(|last| last.join(&entry, spare)) {
-            return;
-        }
-        if let Body::Messages(run) = &mut entry.record.body {
-            run.settle(spare);
-        }
         self.behind.push_back(entry);
     }
 
@@ -132,12 +126,12 @@ impl Backlog {
         false
     }
 
-    /// Drops a message that the dropping of others would make no room for. `room` is what all that waits may cost. The record
+    /// Drops messages that the dropping of others would make no room for. `room` is what all that waits may cost. The record
     /// of it needs room too: older messages go for that. Where there are none left, an earlier record of the same connection
     /// takes it on over what came between, which is events; where there is not even that, it stands all the same: one small
     /// record a connection, and another while the writer has that in hand, is what this can cost over the limit.
     pub fn refuse(&mut self, entry: Entry, room: u64, why: Loss) {
-        self.lost += 1;
+        self.lost += entry.messages();
         let Some(loss) = entry.lost(why) else { return };
         let cost = loss.record.cost();
         if self.add_to_last(&loss) {
@@ -150,8 +144,7 @@ impl Backlog {
         if self.behind.is_empty() {
             self.pass(loss);
         } else {
-            self.charge(&loss);
-            self.behind.push_back(loss);
+            self.put(loss);
         }
     }
 
@@ -231,14 +224,6 @@ impl Entry {
         Some(Self { record, ..*self })
     }
 
-    /// Takes later messages in, where these came right behind its own in one read.
-    fn join(&mut self, later: &Self, spare: &Spare) -> bool {
-        let (own, other) = (&mut self.record, &later.record);
-        let (Body::Messages(run), Body::Messages(more)) = (&mut own.body, &other.body) else { return false };
-        let follows = own.recv == other.recv && own.n + run.count() == other.n && self.target == later.target;
-        follows && Arc::ptr_eq(&own.origin, &other.origin) && run.join(more, spare)
-    }
-
     fn count(&self) -> usize {
         usize::try_from(self.messages()).map_or(usize::MAX, |messages| messages.max(1))
     }
@@ -251,15 +236,16 @@ impl Entry {
         Arc::as_ptr(&self.record.origin).addr()
     }
 
-    /// Counts a message as dropped; what says so, if anything of its feed does.
+    /// Counts its messages as dropped; what says so, if anything of its feed does.
     fn lost(self, why: Loss) -> Option<Self> {
+        let count = self.messages();
         let Self { losses, record: Record { recv, origin, n, body }, .. } = self;
-        origin.drop_one(why);
+        origin.lose(count, why);
         let bytes = match &body {
             Body::Messages(run) => run.lines().map(|line| line.len() as u64).sum(),
             Body::Recovered(_) | Body::Event(_) => 0,
         };
-        let event = Event::Dropped { count: 1, bytes, why, from: recv, until: recv };
+        let event = Event::Dropped { count, bytes, why, from: recv, until: recv };
         let record = Record { recv, origin, n, body: Body::Event(Box::new(event)) };
         losses.map(|target| Self { target, losses, record })
     }

@@ -17,7 +17,7 @@ use super::{Entry, backlog::Backlog};
 use crate::{
     account::Loss,
     config::WhenSlow,
-    record::{Origin, Run, Spare},
+    record::{Line, Origin, Run, Spare},
 };
 
 /// The most that the writer is given at once, of ordinary records: eight of its writes, so that asking for more costs
@@ -70,8 +70,9 @@ struct State {
 #[derive(Debug)]
 struct Waiting {
     ticket: u64,
-    /// Whose message it is that waits; None for an event.
-    origin: Option<Arc<Origin>>,
+    /// Whose messages they are that wait, and how many; none for an event.
+    origin: Arc<Origin>,
+    messages: u64,
 }
 
 /// What the writer is to do beside writing.
@@ -99,6 +100,12 @@ impl Queue {
         Self { state, limit, when_slow, work: Notify::new(), room: Notify::new() }
     }
 
+    /// A run that begins with this line, in memory that is used again.
+    #[must_use]
+    pub fn begin(&self, line: &Line) -> Run {
+        self.state().spare.begin(line)
+    }
+
     /// Puts a record in if there is room or room can be made, and gives it back if it has to wait. The writer hears of it with
     /// [`Queue::wake`] at the latest.
     ///
@@ -107,9 +114,7 @@ impl Queue {
     pub fn offer(&self, entry: Entry) -> Result<Option<Entry>, Closed> {
         let mut state = self.state();
         if state.is_closed() {
-            if entry.is_message() {
-                entry.record.origin.drop_one(Loss::Closed);
-            }
+            entry.record.origin.lose(entry.messages(), Loss::Closed);
             return Err(Closed);
         }
         // Where messages are dropped none waits, so that a socket is always read; and an event that waits can drop some.
@@ -286,8 +291,7 @@ impl Queue {
             while !fits(state) && state.backlog.drop_oldest(why) {}
         }
         let back = if fits(state) {
-            let State { backlog, spare, .. } = state;
-            backlog.put(entry, spare);
+            state.backlog.put(entry);
             None
         } else if drops && entry.is_message() {
             state.backlog.refuse(entry, self.limit.saturating_sub(state.held), why);
@@ -365,13 +369,13 @@ impl State {
     fn lose_all(&mut self) {
         self.held = 0;
         for (origin, count) in self.held_of.drain(..) {
-            (0..count).for_each(|_| origin.drop_one(Loss::Unwritten));
+            origin.lose(count, Loss::Unwritten);
         }
         for entry in self.backlog.take(u64::MAX) {
-            (0..entry.messages()).for_each(|_| entry.record.origin.drop_one(Loss::Unwritten));
+            entry.record.origin.lose(entry.messages(), Loss::Unwritten);
         }
-        for origin in self.waiting.drain(..).filter_map(|waiting| waiting.origin) {
-            origin.drop_one(Loss::Unwritten);
+        for Waiting { origin, messages, .. } in self.waiting.drain(..) {
+            origin.lose(messages, Loss::Unwritten);
         }
     }
 }

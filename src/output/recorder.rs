@@ -7,7 +7,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Closed, Entry, Queue};
+use super::{Batch, Closed, Entry, Queue};
 use crate::record::{Body, Event, Line, Origin, Record};
 
 /// Records what one feed brings.
@@ -25,10 +25,10 @@ impl Recorder {
         Self { queue, messages, events }
     }
 
-    /// For messages that come together.
+    /// For messages of one connection that come together.
     #[must_use]
-    pub fn batch(&self) -> Batch<'_> {
-        Batch(self)
+    pub fn batch(&self, origin: Arc<Origin>) -> Batch<'_> {
+        Batch::new(&self.queue, self.messages, self.events, origin)
     }
 
     /// Queues an event behind the messages that revealed it, before the message numbered `n`, waiting for room if need be, which
@@ -72,6 +72,16 @@ impl Recorder {
         Ok(())
     }
 
+    /// Queues what had to wait, once there is room; how long that took is what the reader of the output cost.
+    ///
+    /// # Errors
+    /// When the output is gone; messages have been counted as lost.
+    pub async fn wait(&self, entry: Entry) -> Result<Duration, Closed> {
+        let begun = Instant::now();
+        self.queue.push(entry).await?;
+        Ok(begun.elapsed())
+    }
+
     async fn put(&self, target: usize, record: Record, stalling: impl FnOnce()) -> Result<Duration, Closed> {
         match self.queue.offer(Entry { target, losses: self.events, record })? {
             None => Ok(Duration::ZERO),
@@ -80,42 +90,6 @@ impl Recorder {
                 self.wait(entry).await
             }
         }
-    }
-
-    async fn wait(&self, entry: Entry) -> Result<Duration, Closed> {
-        let begun = Instant::now();
-        self.queue.push(entry).await?;
-        Ok(begun.elapsed())
-    }
-}
-
-/// What came together and is written together: the writer is woken when this ends, or has grown enough for a write.
-#[derive(Debug)]
-pub struct Batch<'a>(&'a Recorder);
-
-impl Batch<'_> {
-    /// Queues a message, or gives it back where it has to wait for room.
-    ///
-    /// # Errors
-    /// When the output is gone; the message has been counted as lost.
-    #[inline]
-    pub fn message(&self, origin: &Arc<Origin>, n: u64, recv: SystemTime, line: Line) -> Result<Option<Entry>, Closed> {
-        let record = Record { recv, origin: origin.clone(), n, body: Body::Messages(line.into()) };
-        self.0.queue.offer(Entry { target: self.0.messages, losses: self.0.events, record })
-    }
-
-    /// Queues what had to wait, once there is room; how long that took is what the reader of the output cost.
-    ///
-    /// # Errors
-    /// When the output is gone; the message has been counted as lost.
-    pub async fn wait(&self, entry: Entry) -> Result<Duration, Closed> {
-        self.0.wait(entry).await
-    }
-}
-
-impl Drop for Batch<'_> {
-    fn drop(&mut self) {
-        self.0.queue.wake();
     }
 }
 

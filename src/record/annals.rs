@@ -63,9 +63,9 @@ impl Annals {
         Self { heard: data.map(heard).collect(), ..Self::default() }
     }
 
-    /// A message of so many bytes came off a socket.
-    pub fn took(&self, bytes: usize) {
-        self.bytes.fetch_add(bytes as u64, Relaxed);
+    /// Messages of so many bytes came off a socket.
+    pub fn took(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Relaxed);
     }
 
     /// Data came of this channel, or of one that reads as it.

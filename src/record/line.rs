@@ -1,13 +1,12 @@
 //! Exactly one line: a value of this type holds no line break, whatever the venue sent.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use bytes::Bytes;
 use serde::de::IgnoredAny;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 /// One message as one line, without the line's end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line(Bytes);
+pub struct Line(Utf8Bytes);
 
 impl Line {
     /// Takes a text message: as it is where it can be, and kept in base64 where it is no JSON.
@@ -22,13 +21,12 @@ impl Line {
     /// ```
     #[must_use]
     pub fn from_text(text: Utf8Bytes) -> Self {
-        let bytes = Bytes::from(text);
-        let starts_like_json = matches!(bytes.first(), Some(b'{' | b'['));
-        match memchr::memchr2(b'\n', b'\r', &bytes) {
-            None if starts_like_json => Self(bytes),
+        let starts_like_json = text.starts_with(['{', '[']);
+        match memchr::memchr2(b'\n', b'\r', text.as_bytes()) {
+            None if starts_like_json => Self(text),
             // No string of valid JSON holds a raw line break, so each stands between tokens, where a space means the same.
-            Some(_) if starts_like_json && is_json(&bytes) => Self(bytes.iter().map(|b| without_break(*b)).collect()),
-            _ => Self::not_json(&bytes),
+            Some(_) if starts_like_json && is_json(&text) => Self(text.replace(['\n', '\r'], " ").into()),
+            _ => Self::not_json(text.as_bytes()),
         }
     }
 
@@ -40,29 +38,28 @@ impl Line {
 
     /// The line, without its end.
     #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
+    pub fn as_str(&self) -> &str {
         &self.0
     }
 
+    /// The same as bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
     /// What was a line before.
-    pub(super) fn copy_of(line: &[u8]) -> Self {
-        Self(Bytes::copy_from_slice(line))
+    pub(super) fn copy_of(line: &str) -> Self {
+        Self(line.into())
     }
 
     fn not_json(bytes: &[u8]) -> Self {
-        Self(Bytes::from(format!("{{\"tickerd\":\"not-json\",\"base64\":\"{}\"}}", STANDARD.encode(bytes))))
+        Self(format!("{{\"tickerd\":\"not-json\",\"base64\":\"{}\"}}", STANDARD.encode(bytes)).into())
     }
 }
 
-fn is_json(bytes: &[u8]) -> bool {
-    serde_json::from_slice::<IgnoredAny>(bytes).is_ok()
-}
-
-fn without_break(byte: u8) -> u8 {
-    match byte {
-        b'\n' | b'\r' => b' ',
-        other => other,
-    }
+fn is_json(text: &str) -> bool {
+    serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use super::{Line, cost_of};
 
-/// More than a read brings: a run is a write.
-const MOST: usize = 128 * 1024;
+/// More than the 128 KiB of tickers that a read brings cost to hold: a run is a write.
+const MOST: u64 = 192 * 1024;
 
 /// Used ones that are kept to be used again: one is filled while another is written, and what a scheduler does between. More
 /// of them are needed only where the writer has fallen behind.
@@ -28,18 +28,20 @@ enum Lines {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Many {
     /// From `begin` on, each with its line break.
-    text: Vec<u8>,
+    text: String,
     begin: usize,
     /// Where each line ends, its line break included.
     ends: VecDeque<usize>,
+    /// What its messages cost to hold, and how much that may become, in bytes.
     cost: u64,
+    most: u64,
 }
 
 /// The memory of runs that are written, for those that are to come.
 #[derive(Debug)]
 pub struct Spare {
-    /// The longest run that is made of it, in bytes.
-    most: usize,
+    /// What a run that is made of it may cost, in bytes.
+    most: u64,
     used: Vec<Many>,
 }
 
@@ -76,7 +78,7 @@ impl Run {
     pub fn text(&self) -> &[u8] {
         match &self.0 {
             Lines::One(line) => line.as_bytes(),
-            Lines::Many(many) => &many.text[many.begin..],
+            Lines::Many(many) => &many.text.as_bytes()[many.begin..],
         }
     }
 
@@ -89,25 +91,12 @@ impl Run {
         }
     }
 
-    /// Moves out of the buffer that it was read into, unless it is about all that is in there.
-    pub fn settle(&mut self, spare: &mut Spare) {
-        if let Lines::One(line) = &self.0
-            && line.as_bytes().len() <= spare.most / 2
-        {
-            let mut many = spare.used.pop().unwrap_or_default();
-            many.put(line.as_bytes());
-            self.0 = Lines::Many(many);
+    /// Takes a later line in, if it may be so much.
+    pub fn put(&mut self, line: &Line) -> bool {
+        match &mut self.0 {
+            Lines::One(_) => false,
+            Lines::Many(many) => many.put(line.as_str()),
         }
-    }
-
-    /// Takes later lines in, if they are few enough.
-    pub fn join(&mut self, later: &Self, spare: &Spare) -> bool {
-        let Lines::Many(many) = &mut self.0 else { return false };
-        let fits = many.text.len() + later.text().len() < spare.most;
-        if fits {
-            later.lines().for_each(|line| many.put(line));
-        }
-        fits
     }
 
     /// Takes the first line off, where another one is left.
@@ -131,18 +120,23 @@ impl From<Line> for Run {
 }
 
 impl Many {
-    fn put(&mut self, line: &[u8]) {
+    fn put(&mut self, line: &str) -> bool {
+        let cost = self.cost + cost_of(line.len());
+        if cost > self.most {
+            return false;
+        }
+        self.cost = cost;
         // It grows with what is in it: of slow feeds each line is a run, and thousands of them may wait.
         self.text.reserve(line.len() + 1);
-        self.cost += cost_of(line.len());
-        self.text.extend_from_slice(line);
-        self.text.push(b'\n');
+        self.text.push_str(line);
+        self.text.push('\n');
         self.ends.push_back(self.text.len());
+        true
     }
 
     fn lines(&self) -> impl Iterator<Item = &[u8]> {
         let begins = std::iter::once(self.begin).chain(self.ends.iter().copied());
-        begins.zip(&self.ends).map(|(begin, end)| &self.text[begin..end - 1])
+        begins.zip(&self.ends).map(|(begin, end)| &self.text.as_bytes()[begin..end - 1])
     }
 }
 
@@ -150,7 +144,19 @@ impl Spare {
     /// For runs of a queue that holds so many bytes: a run is a small part of it.
     #[must_use]
     pub fn of_queue(limit: u64) -> Self {
-        Self { most: usize::try_from(limit / 16).map_or(MOST, |part| part.min(MOST)), used: Vec::new() }
+        Self { most: MOST.min(limit / 16), used: Vec::new() }
+    }
+
+    /// A run that begins with this line, which moves out of the buffer that it was read into, unless it is about all that is
+    /// in there.
+    #[must_use]
+    pub fn begin(&mut self, line: &Line) -> Run {
+        if cost_of(line.as_bytes().len()) > self.most / 2 {
+            return line.clone().into();
+        }
+        let mut many = Many { most: self.most, ..self.used.pop().unwrap_or_default() };
+        many.put(line.as_str());
+        Run(Lines::Many(many))
     }
 
     /// Takes the memory of one that is written.
@@ -170,8 +176,8 @@ impl Spare {
 mod tests {
     use super::*;
 
-    fn run(text: &str) -> Run {
-        Line::from_text(format!("[{text}]").into()).into()
+    fn line(text: &str) -> Line {
+        Line::from_text(format!("[{text}]").into())
     }
 
     fn shown(run: &Run) -> Vec<&str> {
@@ -179,38 +185,40 @@ mod tests {
     }
 
     #[test]
-    fn lines_join_up_to_a_length_and_part_again() {
-        let mut spare = Spare::of_queue(16 * 16);
-        let mut all = run("1");
-        assert_eq!((all.text(), all.count()), (&b"[1]"[..], 1));
-        assert!(!all.join(&run("22"), &spare), "it lies where it was read");
-        all.settle(&mut spare);
-        assert!(all.join(&run("22"), &spare) && all.join(&run("3"), &spare));
-        assert!(!all.join(&run("4"), &spare), "16 bytes are the most");
-        assert_eq!((all.text(), all.count()), (&b"[1]\n[22]\n[3]\n"[..], 3));
+    fn lines_come_together_up_to_a_cost_and_part_again() {
+        let cost = Run::from(line("1")).cost();
+        let mut spare = Spare::of_queue(3 * cost * 16);
+        let mut all = spare.begin(&line("1"));
+        assert!(all.put(&line("22")) && all.put(&line("3")));
+        assert!(!all.put(&line("4")), "three are the most");
+        assert_eq!((all.text(), all.count(), all.cost()), (&b"[1]\n[22]\n[3]\n"[..], 3, 3 * cost));
         assert_eq!(shown(&all), ["[1]", "[22]", "[3]"]);
-        assert_eq!(all.split_first(), Some(run("1")));
+        assert_eq!(all.split_first(), Some(line("1").into()));
         assert_eq!((all.text(), shown(&all)), (&b"[22]\n[3]\n"[..], vec!["[22]", "[3]"]));
-        assert_eq!(all.cost(), run("22").cost() + run("3").cost());
-        assert_eq!(all.split_first(), Some(run("22")));
+        assert_eq!(all.cost(), 2 * cost);
+        assert_eq!(all.split_first(), Some(line("22").into()));
         assert_eq!((all.split_first(), shown(&all)), (None, vec!["[3]"]));
+    }
+
+    #[test]
+    fn a_line_that_is_most_of_what_was_read_lies_where_it_was_read() {
+        let mut spare = Spare::of_queue(u64::MAX);
+        let long = line(&"1".repeat(100_000));
+        let mut run = spare.begin(&long);
+        assert_eq!(run.lone().map(|line| line.as_bytes().as_ptr()), Some(long.as_bytes().as_ptr()));
+        assert!(!run.put(&line("2")));
+        assert_eq!((run.text(), run.count()), (long.as_bytes(), 1));
     }
 
     #[test]
     fn memory_is_used_again_and_not_for_ever_more() {
         let mut spare = Spare::of_queue(u64::MAX);
-        let pair = |spare: &mut Spare| {
-            let mut pair = run("1");
-            pair.settle(spare);
-            assert!(pair.join(&run("2"), spare));
-            pair
-        };
-        let first = pair(&mut spare);
+        let first = spare.begin(&line("1"));
         let place = first.text().as_ptr();
         spare.give(first);
-        let second = pair(&mut spare);
-        assert_eq!((second.text().as_ptr(), shown(&second)), (place, vec!["[1]", "[2]"]));
-        let many: Vec<_> = (0..100).map(|_| pair(&mut spare)).collect();
+        let second = spare.begin(&line("2"));
+        assert_eq!((second.text().as_ptr(), shown(&second)), (place, vec!["[2]"]));
+        let many: Vec<_> = (0..100).map(|_| spare.begin(&line("3"))).collect();
         for run in many {
             spare.give(run);
         }

@@ -102,7 +102,7 @@ impl Tape {
 
     pub fn message(&mut self) {
         let text = self.text();
-        let n = self.origin.receive();
+        let n = self.origin.receive(1);
         self.origin.write(1);
         self.put(n, Body::Messages(Line::from_text(text.into()).into()));
     }
@@ -110,8 +110,8 @@ impl Tape {
     /// A message that was received and is dropped.
     pub fn lose(&mut self, why: tickerd::account::Loss) -> u64 {
         let _ = self.text();
-        let n = self.origin.receive();
-        self.origin.drop_one(why);
+        let n = self.origin.receive(1);
+        self.origin.lose(1, why);
         n
     }
 

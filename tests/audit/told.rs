@@ -123,7 +123,7 @@ fn an_account_that_does_not_add_up_is_a_fault() {
     let mut tape = Tape::new(Form::Envelope);
     tape.begin(1);
     (0..9).for_each(|_| tape.message());
-    tape.origin.receive();
+    tape.origin.receive(1);
     tape.origin.write(1);
     tape.end(Cause::Stopped);
     let report = audited(&tape.bytes());

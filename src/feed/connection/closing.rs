@@ -32,7 +32,7 @@ impl Connection<'_> {
                 let _ = timeout_at(deadline, self.socket.send(Message::Close(Some(goodbye)))).await;
                 // The deadline is for the other side; a message that has come is recorded, however long that takes.
                 while let Ok(Some(Ok(message))) = timeout_at(deadline, self.socket.next()).await {
-                    self.handle(message, &self.context.recorder.batch()).await;
+                    self.take(Some(Ok(message))).await;
                 }
             }
             // The answer to the venue's close goes out as its end is read.
@@ -43,7 +43,7 @@ impl Connection<'_> {
                     && let Some(Some(Ok(message))) = ready(&mut self.socket)
                 {
                     let begun = now();
-                    self.handle(message, &self.context.recorder.batch()).await;
+                    self.take(Some(Ok(message))).await;
                     deadline += now().duration_since(begun);
                 }
                 let _ = self.socket.send(Message::Close(None)).now_or_never();
@@ -89,8 +89,8 @@ impl Connection<'_> {
     pub(super) async fn ended(&mut self, error: tungstenite::Error) -> Ending {
         let cause = reading::cause(&error);
         if matches!(cause, Cause::TooLarge | Cause::Protocol) {
-            let n = self.origin.receive();
-            self.origin.drop_one(Loss::Protocol);
+            let n = self.origin.receive(1);
+            self.origin.lose(1, Loss::Protocol);
             tracing::error!(
                 feed = %self.origin.feed, conn = %self.origin, event = %"dropped",
                 "a message could not be taken off the socket and is lost: {error}"

@@ -41,7 +41,7 @@ impl Sink for Full {
 }
 
 fn entry(origin: &Arc<Origin>) -> Entry {
-    let n = origin.receive();
+    let n = origin.receive(1);
     let body = Body::Messages(Line::from_text(format!("{{\"i\":{n},\"x\":\"{}\"}}", "y".repeat(900)).into()).into());
     Entry { target: 0, losses: Some(0), record: Record { recv: UNIX_EPOCH, origin: origin.clone(), n, body } }
 }

@@ -18,9 +18,16 @@ fn origin(count: u64, run: &Arc<Account>) -> Arc<Origin> {
 
 /// A message that costs `128 + length + 2`, unless that is less than the record of a loss.
 fn message(origin: &Arc<Origin>, length: usize) -> Entry {
-    let n = origin.receive();
+    messages(origin, length, 1)
+}
+
+/// So many that came together.
+fn messages(origin: &Arc<Origin>, length: usize, count: u64) -> Entry {
+    let n = origin.receive(count);
     let line = Line::from_text(format!("[{}]", "1".repeat(length)).into());
-    let record = Record { recv: time(n), origin: origin.clone(), n, body: Body::Messages(line.into()) };
+    let mut run = Spare::of_queue(u64::MAX).begin(&line);
+    (1..count).for_each(|_| assert!(run.put(&line)));
+    let record = Record { recv: time(n), origin: origin.clone(), n, body: Body::Messages(run) };
     Entry { target: 0, losses: Some(1), record }
 }
 
@@ -32,8 +39,7 @@ fn event(origin: &Arc<Origin>) -> Entry {
 }
 
 fn time(n: u64) -> SystemTime {
-    // Some come in one read.
-    UNIX_EPOCH + Duration::from_secs(n / 2)
+    UNIX_EPOCH + Duration::from_secs(n)
 }
 
 fn lone(length: usize) -> Entry {
@@ -62,8 +68,8 @@ fn shown(entry: &Entry) -> String {
         }
         Body::Event(event) => match **event {
             Event::Dropped { count, from, until, .. } => {
-                assert_eq!((entry.target, from), (1, time(entry.record.n)));
-                assert_eq!(until, time(entry.record.n + count - 1));
+                assert_eq!((entry.target, from), (1, entry.record.recv));
+                assert!(from <= until);
                 format!("{}+{count}", entry.record.n)
             }
             _ => "-".to_owned(),
@@ -157,6 +163,23 @@ fn the_oldest_message_goes_and_a_record_stands_in_its_place() {
     assert_eq!(totals.received, totals.written + totals.dropped);
 }
 
+#[test]
+fn of_messages_that_came_together_some_can_go() {
+    let (queue, run) = (Queue::new(4_000, WhenSlow::Drop), Arc::default());
+    let one = origin(1, &run);
+    assert!(matches!(queue.offer(messages(&one, 870, 3)), Ok(None)));
+    assert!(matches!(queue.offer(messages(&one, 870, 2)), Ok(None)));
+    let batch = take(&queue);
+    assert_eq!(batch.iter().map(shown).collect::<Vec<_>>(), ["0+2"]);
+    let Body::Event(loss) = &batch[0].record.body else { panic!("a loss") };
+    assert!(matches!(**loss, Event::Dropped { bytes: 1744, until, .. } if until == time(0)));
+    write(&queue, &batch);
+    assert!(matches!(queue.offer(messages(&one, 870, 5)), Ok(None)), "more than the queue, and it goes whole");
+    assert_eq!(drained(&queue), "2 3 4 5+5");
+    let totals = run.totals();
+    assert_eq!((totals.received, totals.written, totals.dropped), (10, 3, 7));
+}
+
 /// With events in the log alone nothing is said in the output, and the count is kept all the same.
 #[test]
 fn a_loss_is_counted_where_no_record_says_so() {
@@ -235,7 +258,7 @@ fn what_is_abandoned_is_counted_once() {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Message(usize, usize),
+    Messages(usize, usize, u64),
     Event(usize),
     Take,
     Write,
@@ -247,7 +270,7 @@ const ORIGINS: usize = 3;
 fn step() -> impl Strategy<Value = Step> {
     let length = prop_oneof![8 => 0..600usize, 2 => 600..4_000usize, 1 => 7_000..20_000usize];
     prop_oneof![
-        12 => (0..ORIGINS, length).prop_map(|(origin, length)| Step::Message(origin, length)),
+        12 => (0..ORIGINS, length, 1..4_u64).prop_map(|(origin, length, count)| Step::Messages(origin, length, count)),
         2 => (0..ORIGINS).prop_map(Step::Event),
         2 => Just(Step::Take),
         3 => Just(Step::Write),
@@ -267,11 +290,12 @@ proptest! {
         let mut largest = LIMIT;
         for step in steps {
             match step {
-                Step::Message(of, length) => {
+                Step::Messages(of, length, count) => {
+                    let entry = messages(&origins[of], length, count);
                     if queue.depth().1 == 0 {
-                        largest = largest.max(length as u64 + 130);
+                        largest = largest.max(entry.record.cost());
                     }
-                    prop_assert!(matches!(queue.offer(message(&origins[of], length)), Ok(None)));
+                    prop_assert!(matches!(queue.offer(entry), Ok(None)));
                 }
                 Step::Event(of) => drop(queue.offer(event(&origins[of]))),
                 // As the writer does it: what it has in hand is written before it takes more.

@@ -3,7 +3,7 @@
 use super::{Entry, Queue, Waiting};
 use crate::account::Loss;
 
-/// A place among those who wait, given up by whoever waits no more. A message that is given up with it is counted as lost.
+/// A place among those who wait, given up by whoever waits no more. Messages that are given up with it are counted as lost.
 pub(super) struct Ticket<'a> {
     queue: &'a Queue,
     pub(super) number: u64,
@@ -14,8 +14,8 @@ impl<'a> Ticket<'a> {
         let mut state = queue.state();
         state.tickets += 1;
         let number = state.tickets;
-        let origin = entry.is_message().then(|| entry.record.origin.clone());
-        state.waiting.push_back(Waiting { ticket: number, origin });
+        let (origin, messages) = (entry.record.origin.clone(), entry.messages());
+        state.waiting.push_back(Waiting { ticket: number, origin, messages });
         Self { queue, number }
     }
 }
@@ -24,8 +24,8 @@ impl Drop for Ticket<'_> {
     fn drop(&mut self) {
         let mut state = self.queue.state();
         let place = state.waiting.iter().position(|waiting| waiting.ticket == self.number);
-        if let Some(Waiting { origin: Some(origin), .. }) = place.and_then(|place| state.waiting.remove(place)) {
-            origin.drop_one(Loss::Closed);
+        if let Some(Waiting { origin, messages, .. }) = place.and_then(|place| state.waiting.remove(place)) {
+            origin.lose(messages, Loss::Closed);
         }
         drop(state);
         self.queue.room.notify_waiters();

@@ -16,7 +16,7 @@ use super::*;
 use crate::{
     config::WhenSlow,
     output::{
-        Entry, Orders, Queue, Target, Voice, Writer,
+        Batch, Entry, Orders, Queue, Target, Voice, Writer,
         disk::simulated::{Crash, Fate, Simulated},
     },
     record::{Body, Event, Form, Line, Origin},
@@ -86,11 +86,10 @@ impl Oracle {
             let mut orders = Orders::default();
             match *step {
                 Step::Lines(count, length) => {
+                    let mut batch = Batch::new(&queue, 0, None, origin.clone());
                     for _ in 0..count {
                         let text = format!("{{\"i\":{},\"x\":\"{}\"}}", self.offered, "y".repeat(length.into()));
-                        let (n, body) = (origin.receive(), Body::Messages(Line::from_text(text.into()).into()));
-                        let record = Record { recv: self.now(), origin: origin.clone(), n, body };
-                        if queue.offer(Entry { target: 0, losses: None, record }).is_err() {
+                        if batch.put(self.now(), text.len(), &Line::from_text(text.into())).is_err() {
                             // The world ended while nothing was being written that had to be.
                             return false;
                         }

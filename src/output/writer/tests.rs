@@ -7,7 +7,11 @@ use std::{
 use futures::FutureExt;
 
 use super::*;
-use crate::{config::WhenSlow, output::Sink, record::Line};
+use crate::{
+    config::WhenSlow,
+    output::{Batch, Sink},
+    record::Line,
+};
 
 /// Remembers each write.
 #[derive(Clone, Default)]
@@ -38,12 +42,12 @@ impl Writes {
 fn queue(count: usize, length: usize) -> (Queue, Arc<Origin>) {
     let origin = Arc::new(Origin::lone("t", 1, 1));
     let queue = Queue::new(1 << 30, WhenSlow::Block);
-    for _ in 0..count {
-        let n = origin.receive();
+    let mut batch = Batch::new(&queue, 0, None, origin.clone());
+    for n in 0..count {
         let line = Line::from_text(format!("[{n:0width$}]", width = length - 2).into());
-        let record = Record { recv: UNIX_EPOCH, origin: origin.clone(), n, body: Body::Messages(line.into()) };
-        assert!(matches!(queue.offer(Entry { target: 0, losses: None, record }), Ok(None)));
+        assert!(matches!(batch.put(UNIX_EPOCH, length, &line), Ok(None)));
     }
+    drop(batch);
     (queue, origin)
 }
 
@@ -56,8 +60,8 @@ fn write(writer: &mut Writer, queue: &Queue) -> Option<Finished> {
 fn what_was_read_together_is_written_together() {
     let (writes, (queue, origin)) = (Writes::default(), queue(500, 399));
     assert_eq!(write(&mut writes.writer(Form::Raw), &queue), None);
-    let whole = 327 * 400;
-    assert_eq!(writes.sizes(), [whole, 500 * 400 - whole], "a run is 128 KiB at the most, and a write");
+    let whole = 373 * 400;
+    assert_eq!(writes.sizes(), [whole, 500 * 400 - whole], "a run costs 192 KiB at the most, and is a write");
     let numbers: Vec<u64> = writes.text().lines().map(|line| line[1..398].parse().expect("a number")).collect();
     assert!(numbers.iter().copied().eq(0..500));
     assert_eq!(origin.account.totals().written, 500);
