@@ -7,7 +7,7 @@ pub mod rest;
 
 use std::{borrow::Cow, sync::LazyLock, time::Duration};
 
-use memchr::{memchr, memchr2, memmem::Finder, memrchr};
+use memchr::{memchr3, memmem::Finder};
 use serde::Deserialize;
 use serde_json::{Map, Value, json, value::RawValue};
 use smallvec::SmallVec;
@@ -210,18 +210,15 @@ fn read(message: &str) -> Arrival<'_> {
 /// The channel, the number and the events, which may be megabytes. The venue has written them in this order since 2023, the
 /// channel first and the number right before the events; where it does not, a parser looks for them, in ten times as long.
 fn head(message: &str) -> Option<(&str, u64, &str)> {
-    // The first list of all is the events, or this is no plain head.
-    let (head, events) = message.split_at(memchr(b'[', message.as_bytes())?);
-    let head = head.strip_prefix("{\"channel\":\"")?.strip_suffix(",\"events\":")?;
-    // With an object or an escape in it, what is found may be part of something else.
-    if memchr2(b'{', b'\\', head.as_bytes()).is_some() {
-        return None;
-    }
-    let channel = &head[..memchr(b'"', head.as_bytes())?];
-    let number = &head[memrchr(b':', head.as_bytes())? + 1..];
-    let is_its = head[..head.len() - number.len()].ends_with(",\"sequence_num\":");
-    let sequence = number.bytes().all(|byte| byte.is_ascii_digit()).then(|| number.parse().ok())??;
-    is_its.then_some((channel, sequence, events))
+    let fields = message.strip_prefix("{\"channel\":\"")?;
+    // With another list, an object or an escape before them, what is found may be part of something else.
+    let (head, events) = fields.split_at(memchr3(b'[', b'{', b'\\', fields.as_bytes())?);
+    let head = head.strip_suffix(",\"events\":").filter(|_| events.starts_with('['))?;
+    // Names and numbers are short: a look at each byte costs less than the call of a search.
+    let channel = &head[..head.bytes().position(|byte| byte == b'"')?];
+    let (rest, number) = head.split_at(head.bytes().rposition(|byte| byte == b':')? + 1);
+    let is_its = rest.ends_with(",\"sequence_num\":") && !number.starts_with('+');
+    is_its.then(|| Some((channel, number.parse().ok()?, events)))?
 }
 
 /// `events` is the part of the message where these are.
@@ -251,7 +248,7 @@ fn products(events: &str) -> SmallVec<[Counted<'_>; 1]> {
     let mut products: SmallVec<[Counted<'_>; 1]> = SmallVec::new();
     for at in NAME.find_iter(look) {
         let rest = &events[at + NAME.needle().len()..];
-        let id = memchr(b'"', rest.as_bytes()).map(|end| &rest[..end]);
+        let id = rest.bytes().position(|byte| byte == b'"').map(|end| &rest[..end]);
         if let Some(id) = id
             && !products.iter().any(|known| known.product == id)
         {
