@@ -88,8 +88,9 @@ fn exchange(faults: Faults, speed: f64) -> (tokio::runtime::Runtime, String, Exc
     (runtime, format!("ws://{address}"), published)
 }
 
+/// A fault may have made a message one that is no text; that has none either.
 fn number(message: &[u8]) -> u64 {
-    (MARKET.read)(str::from_utf8(message).expect("text")).sequence.unwrap_or(NONE)
+    str::from_utf8(message).ok().and_then(|text| (MARKET.read)(text).sequence).unwrap_or(NONE)
 }
 
 /// What has come out of one connection.
