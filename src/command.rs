@@ -38,7 +38,9 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Audit(options) => audit::run(options, &mut io::stdout().lock()),
         Command::Doctor(options) => doctor::run(cli, options, &surroundings()?, &mut io::stdout().lock()),
         Command::Sign(options) => sign::run(cli, options, &surroundings()?, &mut io::stdout().lock()),
-        Command::Credential(options) => credential::run(options, &surroundings()?, &mut io::stdout().lock()),
+        Command::Credential(options) => {
+            credential::run(options, cli.config.clone(), &surroundings()?, &mut io::stdout().lock())
+        }
         Command::Check(check) => {
             let config = load(cli)?;
             if cli.quiet {

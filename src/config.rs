@@ -24,7 +24,7 @@ pub use choice::{Choice, ChoiceError, Chosen, choose};
 pub use credentials::HMAC_EXPIRED;
 pub use flags::Flags;
 pub use http::Listen;
-pub use load::{ConfigError, credentials, load};
+pub use load::{ConfigError, credentials, load, reach};
 pub use net::{Environment, Family, Kind, Net, Proxy, Route};
 pub use place::{Place, Problem};
 pub use store::{Store, Stored, write as store};
@@ -80,7 +80,9 @@ impl Config {
         compare("service", &self.service, &other.service);
         compare("log", &self.log, &other.log);
         compare("tls.ca_file", &self.ca_file, &other.ca_file);
-        compare("net", &self.net, &other.net);
+        // A login shows nothing of itself.
+        let signs_in = self.net.route.signs_in_as(&other.net.route);
+        compare("net", &(&self.net, true), &(&other.net, signs_in));
         compare("http.listen", &self.http, &other.http);
         compare("credentials", &self.credentials, &other.credentials);
         let mut renewed = Vec::new();

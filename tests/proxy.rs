@@ -1,6 +1,7 @@
 //! The real binary behind a proxy: what the proxy hears, what the venue hears, and what nobody may hear.
 
 use std::{
+    fs,
     io::{self, BufRead, BufReader, Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
     process::{Child, Command, Output, Stdio},
@@ -8,6 +9,7 @@ use std::{
     thread,
 };
 
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 const CANARY: &str = "canary-pass";
@@ -174,6 +176,37 @@ fn websocket_and_rest_go_through_a_proxy_that_wants_a_login() {
     }
 }
 
+/// Neither asked the configuration how the venue is reached: behind a proxy that it names they said that there is no venue.
+#[test]
+fn a_key_is_checked_by_the_way_of_the_configuration_that_will_use_it() {
+    let venue = Venue::new();
+    let (place, heard) = proxy(&venue, http);
+    let folder = tempfile::tempdir().expect("a folder");
+    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key");
+    let secret = STANDARD.encode(pair.to_pkcs8v1().expect("DER").as_ref());
+    let name = "organizations/00000000-1111-2222-3333-444444444444/apiKeys/55555555-6666-7777-8888-999999999999";
+    let key = serde_json::json!({ "name": name, "privateKey": secret });
+    fs::write(folder.path().join("key.json"), key.to_string()).expect("writes");
+    let config = format!(
+        "[net]\nproxy = \"http://{place}\"\n[tls]\nca_file = \"{}\"\n[[feed]]\nname = \"a\"\ncredentials = \"proxied\"\n",
+        venue.certificate
+    );
+    fs::write(folder.path().join("config.toml"), config).expect("writes");
+    for arguments in [
+        &["credential", "add", "proxied", "--user", "--key-file", "key.json", "--rest", "https://venue.test"][..],
+        &["doctor", "--key-file", "key.json", "--url", "wss://venue.test"],
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tickerd"));
+        command.args(arguments).current_dir(folder.path()).env_clear().env("HOME", folder.path());
+        let output = command.stdin(Stdio::null()).output().expect("runs");
+        let [told, said] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
+        let mut heard = heard.lock().expect("whole");
+        assert!(heard.iter().any(|heard| heard.starts_with("CONNECT venue.test:443 ")), "{told}{said}");
+        assert!(!told.contains("no answer") && !told.contains("can not be reached"), "{told}{said}");
+        heard.clear();
+    }
+}
+
 /// A proxy that takes TLS apart shows a certificate of its own: it gets no subscribe, and so no signature.
 #[test]
 fn a_proxy_can_not_stand_in_for_the_venue() {
@@ -259,8 +292,8 @@ fn the_address_to_come_from_can_be_chosen() {
     };
     let count = |output: &Output| String::from_utf8_lossy(&output.stdout).lines().count();
     assert_eq!(count(&run(("TICKERD_NET__BIND", "127.0.0.2"))), 5);
-    assert_eq!(count(&run(("TICKERD_NET__IP", "\"4\""))), 5);
-    let other = run(("TICKERD_NET__IP", "\"6\""));
+    assert_eq!(count(&run(("TICKERD_NET__IP", "4"))), 5);
+    let other = run(("TICKERD_NET__IP", "6"));
     let told = String::from_utf8_lossy(&other.stderr);
     assert!(
         other.stdout.is_empty() && told.contains("it has no address of the family that net.ip or net.bind wants"),

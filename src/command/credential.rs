@@ -5,7 +5,7 @@ mod given;
 use std::{
     fmt,
     io::{self, Write},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -17,7 +17,7 @@ use crate::{
     auth::{Credentials, Secret, Signer},
     cli,
     clock::Clock,
-    config::{HMAC_EXPIRED, Net, Store, Surroundings, read, store},
+    config::{self, ConfigError, HMAC_EXPIRED, Net, Store, Surroundings, read, store},
     desk::Desk,
     exit::{Failure, Status},
     net::{Network, client_config},
@@ -34,10 +34,15 @@ const LONGEST: u64 = 64 << 10;
 ///
 /// # Errors
 /// When the credentials can not sign, a name is taken or not there, or a file can not be written.
-pub fn run(options: &cli::Credential, around: &Surroundings, out: &mut impl Write) -> Result<(), Failure> {
+pub fn run(
+    options: &cli::Credential,
+    config: Option<PathBuf>,
+    around: &Surroundings,
+    out: &mut impl Write,
+) -> Result<(), Failure> {
     keep_out_of_core_files();
     match options {
-        cli::Credential::Add(options) => add(options, around, out),
+        cli::Credential::Add(options) => add(options, config, around, out),
         cli::Credential::List => list(&Store::new(around), out),
         cli::Credential::Remove { name } => remove(name, &Store::new(around), out),
     }
@@ -49,7 +54,12 @@ fn named(name: &str) -> Result<(), Failure> {
     if Store::is_name(name) { Ok(()) } else { Err(Failure::new(Status::Usage, what)) }
 }
 
-fn add(options: &cli::Add, around: &Surroundings, out: &mut impl Write) -> Result<(), Failure> {
+fn add(
+    options: &cli::Add,
+    config: Option<PathBuf>,
+    around: &Surroundings,
+    out: &mut impl Write,
+) -> Result<(), Failure> {
     let name = &options.name;
     named(name)?;
     let venue = options.venue.as_deref().map(venue_named).transpose()?;
@@ -66,12 +76,12 @@ fn add(options: &cli::Add, around: &Surroundings, out: &mut impl Write) -> Resul
     let credentials = file.credentials(name).map_err(|error| not_stored(&error))?;
     let venue = venue.unwrap_or_else(|| venue_of(&credentials));
     venue.fits(&credentials).map_err(|unfit| not_stored(&unfit_here(unfit)))?;
-    let net = Net::of_environment(around).map_err(|what| Failure::new(Status::Config, what))?;
     store(&path, &file.write(credentials.signer()), options.replace).map_err(|error| {
         Failure::new(Status::Output, format!("{} can not be written, nothing is stored: {error}", path.display()))
     })?;
     let credentials = Arc::new(credentials);
-    let answer = if options.offline { None } else { Some(ask(&credentials, venue, options.rest.as_deref(), net)?) };
+    let reach = if options.offline { None } else { Some(config::reach(config, around)) };
+    let answer = reach.map(|reach| ask(&credentials, venue, options.rest.as_deref(), reach)).transpose()?;
     said(print_stored(&credentials, venue, answer.as_ref(), &path, &stored, out))
 }
 
@@ -87,13 +97,22 @@ fn unfit_here(unfit: Unfit) -> String {
 }
 
 /// Whether the venue takes them, unless that can not be found out in a time for which a person waits.
-fn ask(credentials: &Arc<Credentials>, venue: &Venue, base: Option<&str>, net: Net) -> Result<RestSaid, Failure> {
+fn ask(
+    credentials: &Arc<Credentials>,
+    venue: &Venue,
+    base: Option<&str>,
+    reach: Result<(Option<PathBuf>, Net), ConfigError>,
+) -> Result<RestSaid, Failure> {
     const PATIENCE: Duration = Duration::from_secs(10);
     let rest = venue.rest;
     let base = base.unwrap_or(rest.url).trim_end_matches('/');
     let unreachable = |why: &dyn fmt::Display| RestSaid::Unreachable(why.to_string());
-    // A machine without roots asks nobody, and keeps credentials all the same.
-    let tls = match client_config(None) {
+    // A machine without roots, or without a way, asks nobody, and keeps credentials all the same.
+    let (ca_file, net) = match reach {
+        Ok(reach) => reach,
+        Err(error) => return Ok(unreachable(&error)),
+    };
+    let tls = match client_config(ca_file.as_ref()) {
         Ok(tls) => tls,
         Err(error) => return Ok(unreachable(&error)),
     };

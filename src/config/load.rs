@@ -12,7 +12,7 @@ use bytesize::ByteSize;
 use toml::Spanned;
 
 use super::{
-    Config, Feed, Flags, Log, LogFormat, Origin, Output, Ready, Service, Store, Surroundings, WhenSlow,
+    Config, Feed, Flags, Log, LogFormat, Net, Origin, Output, Ready, Service, Store, Surroundings, WhenSlow,
     credentials::{self, HMAC_EXPIRED},
     draft::{self, Draft},
     feed, http,
@@ -147,6 +147,26 @@ pub fn credentials(file: &Path, around: &Surroundings) -> Result<Vec<Arc<Credent
             .collect::<Vec<_>>()
     })?;
     Ok(read.into_iter().map(|origin| origin.credentials).collect())
+}
+
+/// Which certificates are trusted beside the system's and how the venue is reached, for a command that wants no more of a
+/// configuration; where there is none, or the one that is found is not for this user to read, as the environment says.
+///
+/// # Errors
+/// As [`load`], of what is typed there.
+pub fn reach(file: Option<PathBuf>, around: &Surroundings) -> Result<(Option<PathBuf>, Net), ConfigError> {
+    let flags = Flags { config: file, ..Flags::default() };
+    let read = drafted(&flags, around, |draft, review| {
+        let ca_file = draft.tls.ca_file.as_ref().and_then(|typed| ca_file(typed, review));
+        (ca_file, net::review(&draft.net, review))
+    });
+    match read {
+        Err(ConfigError::Nothing { .. } | ConfigError::Unreadable { named_by: None, .. }) => {
+            let net = Net::of_environment(around).map_err(|problem| ConfigError::Wrong(vec![problem]))?;
+            Ok((None, net))
+        }
+        read => read,
+    }
 }
 
 /// The names of all credentials that the configuration has a section or a feed for.

@@ -75,6 +75,7 @@ pub enum Kind {
 
 /// A family of addresses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "toml::Value")]
 pub enum Family {
     /// Either.
     #[default]
@@ -88,12 +89,26 @@ pub enum Family {
     V6,
 }
 
+/// A variable is typed without quotes, and `TICKERD_NET__IP=4` is a number.
+impl TryFrom<toml::Value> for Family {
+    type Error = &'static str;
+
+    fn try_from(typed: toml::Value) -> Result<Self, Self::Error> {
+        match (typed.as_str(), typed.as_integer()) {
+            (Some("any"), _) => Ok(Self::Any),
+            (Some("4"), _) | (_, Some(4)) => Ok(Self::V4),
+            (Some("6"), _) | (_, Some(6)) => Ok(Self::V6),
+            _ => Err("this is no family of addresses: \"any\", \"4\" or \"6\""),
+        }
+    }
+}
+
 impl Net {
     /// Where no configuration says anything, the environment does.
     ///
     /// # Errors
     /// When a variable names no proxy.
-    pub fn of_environment(around: &Surroundings) -> Result<Self, String> {
+    pub(super) fn of_environment(around: &Surroundings) -> Result<Self, Problem> {
         Ok(Self { route: Route::of_environment(around)?, ..Self::default() })
     }
 
@@ -110,18 +125,20 @@ impl Net {
 }
 
 impl Route {
-    fn of_environment(around: &Surroundings) -> Result<Self, String> {
+    fn of_environment(around: &Surroundings) -> Result<Self, Problem> {
         // The small letters first, as curl has it; HTTP_PROXY in capitals is what a CGI's client may set.
         let first = |names: &[&'static str]| {
             let found = names.iter().find_map(|name| Some((*name, around.var(name)?)));
-            found.map(|(name, url)| Proxy::parse(url, format!("${name}")).map(Arc::new)).transpose()
+            let read = found.map(|(name, url)| Proxy::parse(url, format!("${name}")).map(Arc::new)).transpose();
+            read.map_err(|what| Problem::new(Place::Variable("the environment".to_owned()), "", what))
         };
         let secure = first(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"])?;
         let plain = first(&["http_proxy", "all_proxy", "ALL_PROXY"])?;
-        if secure.is_none() && plain.is_none() {
+        let none = around.var("no_proxy").or_else(|| around.var("NO_PROXY"));
+        // The matcher's own * is every name and no address.
+        if secure.is_none() && plain.is_none() || none.is_some_and(|hosts| hosts.trim() == "*") {
             return Ok(Self::Direct);
         }
-        let none = around.var("no_proxy").or_else(|| around.var("NO_PROXY"));
         let matcher = none.map(|hosts| Matcher::builder().all("http://proxy").no(hosts.to_owned()).build());
         Ok(Self::Environment(Arc::new(Environment { secure, plain, matcher })))
     }
@@ -137,6 +154,22 @@ impl Route {
             Self::Through(proxy) => Some(proxy),
             Self::Environment(environment) => environment.proxy(host, secure),
         }
+    }
+
+    /// Whether each proxy is told the same user and password.
+    #[must_use]
+    pub fn signs_in_as(&self, other: &Self) -> bool {
+        self.logins() == other.logins()
+    }
+
+    fn logins(&self) -> Vec<Option<(&str, &str)>> {
+        let proxies = match self {
+            Self::Direct => [None, None],
+            Self::Through(proxy) => [Some(proxy), None],
+            Self::Environment(environment) => [environment.secure.as_ref(), environment.plain.as_ref()],
+        };
+        let logins = proxies.into_iter().map(|proxy| proxy.and_then(|proxy| proxy.login.as_ref()));
+        logins.map(|login| login.map(|(user, password)| (&**user, password.expose()))).collect()
     }
 }
 
@@ -198,7 +231,8 @@ impl Proxy {
             Some((host, port)) => (host, port.strip_prefix(':')),
             None => place.split_once(':').map_or((place, None), |(host, port)| (host, Some(port))),
         };
-        let Ok(port) = port.map_or(Ok(usual), str::parse) else { return wrong("has no port that is one") };
+        let port = port.map_or(Some(usual), |port| port.parse().ok()).filter(|port| *port != 0);
+        let Some(port) = port else { return wrong("has no port that is one") };
         if host.is_empty() || host.contains(|c: char| c.is_whitespace() || c.is_control()) {
             return wrong("names no host");
         }
@@ -254,10 +288,7 @@ pub(super) fn review(draft: &draft::Net, review: &mut Review) -> Net {
 /// None where what was typed is wrong, which is said.
 fn route(draft: &draft::Net, review: &mut Review) -> Option<Route> {
     let Some(typed) = &draft.proxy else {
-        let route = Route::of_environment(review.around);
-        return route
-            .map_err(|what| review.problems.push(Problem::new(Place::Variable("the environment".to_owned()), "", what)))
-            .ok();
+        return Route::of_environment(review.around).map_err(|problem| review.problems.push(problem)).ok();
     };
     let read = match typed.get_ref() {
         Source::Inline(text) if text == "none" => return Some(Route::Direct),
@@ -307,6 +338,7 @@ mod tests {
             "https://p:1",
             "ftp://p",
             "http://u:canary@p:none",
+            "http://u:canary@p:0",
             "http://:80",
             "http://u:canary@/",
             "http://u:1234/canary@p:3128",
@@ -335,5 +367,7 @@ mod tests {
         {
             assert_eq!(shown(&but, host, true).is_some(), goes, "{host}");
         }
+        let all = [("HTTPS_PROXY", "http://s:2"), ("no_proxy", " * ")];
+        assert_eq!(shown(&all, "192.0.2.9", true), None, "* is addresses too");
     }
 }

@@ -208,3 +208,66 @@ impl fmt::Display for ProxyError {
 }
 
 impl std::error::Error for ProxyError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CANARY: &str = "canary-pass";
+
+    /// What comes of a proxy at `url` that says this, whatever it hears; and what it heard.
+    async fn met(url: &str, says: &[u8]) -> (Result<(), ProxyError>, Vec<u8>) {
+        let proxy = Proxy::parse(url, "$X".to_owned()).expect("a proxy");
+        let (mut near, mut far) = tokio::io::duplex(1 << 10);
+        far.write_all(says).await.expect("has room");
+        let met = through(&proxy, &mut near, "venue.test", 443).await;
+        drop(near);
+        let mut heard = Vec::new();
+        far.read_to_end(&mut heard).await.expect("ends");
+        (met, heard)
+    }
+
+    #[tokio::test]
+    async fn what_a_proxy_refuses_is_told_in_words_and_never_with_the_login() {
+        let with_login = format!("socks5://user:{CANARY}@p");
+        for (url, says, wanted) in [
+            ("http://p", &b"HTTP/1.1 403 Forbidden\r\n\r\n"[..], "lets nobody through to there: HTTP 403"),
+            ("http://p", b"HTTP/1.0 502 Bad Gateway\r\nX: y\r\n\r\n", "lets nobody through to there: HTTP 502"),
+            ("http://p", b"HTTP/1.1 407 Who?\r\n\r\n", "wants a user and a password"),
+            ("http://p", b"HTTP/1.1 what\r\n\r\n", "lets nobody through to there: HTTP 0"),
+            ("http://p", b"\x05\xff", "speaks no HTTP: is it a socks5:// one?"),
+            ("socks5://p", b"HTTP/1.1 400 Bad Request\r\n\r\n", "speaks no SOCKS 5: is it an http:// one?"),
+            ("socks5://p", b"\x04\x00", "speaks no SOCKS 5"),
+            ("socks5://p", b"\x05\xff", "wants a user and a password"),
+            ("socks5://p", b"\x05\x02", "wants a user and a password"),
+            (&with_login, b"\x05\x02\x01\x01", "or others than these"),
+            ("socks5://p", b"\x05\x00\x05\x01\x00\x01", "it failed, and does not say why"),
+            ("socks5://p", b"\x05\x00\x05\x02\x00\x01", "its rules do not allow it"),
+            ("socks5://p", b"\x05\x00\x05\x03\x00\x01", "the network can not be reached from there"),
+            ("socks5://p", b"\x05\x00\x05\x04\x00\x01", "or its name is not known there"),
+            ("socks5://p", b"\x05\x00\x05\x05\x00\x01", "the host refused it"),
+            ("socks5://p", b"\x05\x00\x05\x06\x00\x01", "the host did not answer it"),
+            ("socks5://p", b"\x05\x00\x05\x07\x00\x01", "does not know the command CONNECT"),
+            ("socks5://p", b"\x05\x00\x05\x08\x00\x01", "does not know such addresses"),
+            ("socks5://p", b"\x05\x00\x05\x00\x00\x09", "an address of no known kind"),
+        ] {
+            let (met, _) = met(url, says).await;
+            let told = met.expect_err(wanted).to_string();
+            assert!(told.contains(wanted) && !told.contains(CANARY), "{told}, not {wanted}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_proxy_that_wants_no_login_gets_none_and_what_stands_behind_its_answer_is_the_hosts() {
+        let (met, heard) = met("http://p", b"HTTP/1.1 200 OK\r\n\r\n").await;
+        met.expect("leads there");
+        assert_eq!(heard, b"CONNECT venue.test:443 HTTP/1.1\r\nHost: venue.test:443\r\n\r\n");
+        for bound in [&b"\x01\x7f\x00\x00\x01"[..], &[&[4][..], &[0; 16]].concat(), b"\x03\x02ab"] {
+            let proxy = Proxy::parse("socks5://p", String::new()).expect("a proxy");
+            let (mut near, mut far) = tokio::io::duplex(1 << 10);
+            far.write_all(&[b"\x05\x00\x05\x00\x00", bound, b"\x01\xbbhost's"].concat()).await.expect("has room");
+            through(&proxy, &mut near, "venue.test", 443).await.expect("leads there");
+            assert_eq!(read::<_, 6>(&mut near).await.expect("there"), *b"host's");
+        }
+    }
+}

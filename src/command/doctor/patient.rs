@@ -1,6 +1,6 @@
 //! Who is examined: the feeds of a configuration, or credentials with a feed made for them.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use super::report::{Outcome, Report};
 use crate::{
@@ -19,7 +19,7 @@ pub(super) struct Patient {
     pub source: String,
     pub feeds: Vec<Feed>,
     pub credentials: Vec<Origin>,
-    pub ca_file: Option<std::path::PathBuf>,
+    pub ca_file: Option<PathBuf>,
     /// How the venue is reached.
     pub net: Net,
     pub warnings: Vec<String>,
@@ -76,7 +76,7 @@ pub(super) fn admit(
         }
         Err(error) => return Err(no_credentials(error)),
     };
-    match Patient::of(chosen, typed.url.clone(), venue, around) {
+    match Patient::of(chosen, cli.config.clone(), typed.url.clone(), venue, around) {
         Ok(patient) => Ok(Admission::Patient(patient)),
         Err(error) => wrong(error, report),
     }
@@ -109,18 +109,19 @@ impl From<Config> for Patient {
 
 impl Patient {
     /// Credentials with the feeds that sign with them, at `venue` if one is named; where there are none, with one that has a
-    /// public channel and a private.
+    /// public channel and a private, reached as the configuration says that `file` names or that is found.
     fn of(
         chosen: Chosen,
+        file: Option<PathBuf>,
         url: Option<String>,
         venue: Option<&Venue>,
         around: &Surroundings,
     ) -> Result<Self, ConfigError> {
         let Chosen { origin, config } = chosen;
-        let ca_file = config.as_ref().and_then(|config| config.ca_file.clone());
-        let of_config = config.as_ref().map(|config| config.net.clone());
-        // A variable that names no proxy is said by whatever reads a configuration.
-        let net = of_config.unwrap_or_else(|| Net::of_environment(around).unwrap_or_default());
+        let (ca_file, net) = match &config {
+            Some(config) => (config.ca_file.clone(), config.net.clone()),
+            None => config::reach(file, around)?,
+        };
         let mut feeds = config.map_or_else(Vec::new, |config| config.feeds);
         let name = origin.credentials.name();
         let is_at = |feed: &Feed| url.is_none() && venue.is_none_or(|venue| venue.name == feed.venue.name);
