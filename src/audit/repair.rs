@@ -4,6 +4,7 @@ use std::{
     fmt, fs,
     fs::{File, OpenOptions},
     io::{self, BufWriter, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -61,7 +62,7 @@ impl Repair {
     pub fn new(to: &Path) -> Result<Self, RepairError> {
         let folder = to.is_dir() || to.to_string_lossy().ends_with('/');
         if folder {
-            fs::create_dir_all(to).map_err(|error| RepairError::Open(to.to_owned(), error))?;
+            fs::DirBuilder::new().recursive(true).mode(0o750).create(to).map_err(|error| RepairError::Open(to.to_owned(), error))?;
         }
         let to = to.to_owned();
         Ok(Self { to, folder, file: None, kept: (0, 0), left_out: Vec::new(), lines: 0, bytes: 0 })
@@ -79,7 +80,8 @@ impl Repair {
             (_, true) => self.to.join(crate::segment::Packing::split(&part.label()).0),
         };
         self.finish()?;
-        let file = OpenOptions::new().write(true).create_new(true).open(&path);
+        // Who may not read the tape may not read its copy.
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o640).open(&path);
         let file = file.map_err(|error| RepairError::Open(path.clone(), error))?;
         self.file = Some((path, BufWriter::with_capacity(1 << 20, file)));
         Ok(())

@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
+    os::unix::fs::PermissionsExt,
     path::Path,
     process::{Child, Command, Output, Stdio},
 };
@@ -128,6 +129,8 @@ fn a_page_and_a_clean_copy_are_written_and_overwrite_nothing() {
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("left out 5 lines") && said.contains("zeros") && said.contains("duplicate"), "{said}");
     assert_eq!(fs::read(folder.join("clean/tape.ndjson")).expect("there"), whole);
+    let mode = fs::metadata(folder.join("clean/tape.ndjson")).expect("there").permissions().mode();
+    assert_eq!(mode & 0o007, 0, "who may not read the tape may not read its copy");
     let page = fs::read_to_string(folder.join("page.html")).expect("there");
     assert!(page.contains("<svg") && page.contains("NOT WHOLE") && !page.contains("http") && !page.contains("<script"));
     assert_eq!(audit(folder, &["clean", "--silent-only"]).0, Some(0), "{}", audit(folder, &["clean"]).1);
