@@ -9,6 +9,10 @@ pub const FIRST: Duration = Duration::from_millis(250);
 /// that wait for it make 67 connects a second between them.
 pub const LONGEST: Duration = Duration::from_secs(30);
 
+/// How long a connection that delivers must stand to have been one: by then each subscribe is acked, and data and heartbeats
+/// come, or it will be given up for that. A server that delivers a snapshot and closes is one in trouble.
+pub const STEADY: Duration = Duration::from_secs(10);
+
 /// A venue that asks for more patience than this is asked again nevertheless: a recorder that stays away for an hour
 /// because of one header has lost the hour.
 pub const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
@@ -28,10 +32,12 @@ impl Backoff {
         wait.max(retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER))
     }
 
-    /// Begins anew, once the venue has delivered. A connection that was merely opened proves nothing: a server that
-    /// accepts and closes would be asked in a tight loop (barter-rs, cryptofeed).
-    pub fn reset(&mut self) {
-        self.tries = 0;
+    /// Begins anew after a connection that delivered and `lasted` for [`STEADY`] or more. One that was merely opened, or
+    /// subscribed on, proves nothing: a server that accepts and closes would be asked in a tight loop (barter-rs, cryptofeed).
+    pub fn delivered(&mut self, lasted: Duration) {
+        if lasted >= STEADY {
+            self.tries = 0;
+        }
     }
 }
 
@@ -60,11 +66,12 @@ mod tests {
     }
 
     #[test]
-    fn begins_anew_after_a_reset() {
+    fn begins_anew_after_a_connection_that_stood() {
         let mut backoff = Backoff::default();
         assert_eq!(backoff.next(1.0, None), FIRST);
+        backoff.delivered(STEADY / 2);
         assert_eq!(backoff.next(1.0, None), FIRST * 2);
-        backoff.reset();
+        backoff.delivered(STEADY);
         assert_eq!(backoff.next(1.0, None), FIRST);
     }
 }

@@ -62,7 +62,11 @@ impl Repair {
     pub fn new(to: &Path) -> Result<Self, RepairError> {
         let folder = to.is_dir() || to.to_string_lossy().ends_with('/');
         if folder {
-            fs::DirBuilder::new().recursive(true).mode(0o750).create(to).map_err(|error| RepairError::Open(to.to_owned(), error))?;
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o750)
+                .create(to)
+                .map_err(|error| RepairError::Open(to.to_owned(), error))?;
         }
         let to = to.to_owned();
         Ok(Self { to, folder, file: None, kept: (0, 0), left_out: Vec::new(), lines: 0, bytes: 0 })

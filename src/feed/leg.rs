@@ -145,7 +145,7 @@ impl Leg<'_> {
         // What works is kept while it does; then the first choice is tried again, and the other where that brings nothing.
         self.astray = !delivered && !self.astray;
         if delivered {
-            self.backoff.reset();
+            self.backoff.delivered(lasted);
             self.refused_wait = REFUSED_FIRST;
         }
         self.wait_after(&ending)

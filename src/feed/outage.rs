@@ -1,11 +1,14 @@
 //! One line an outage, not one a try: when it begins, now and then while it lasts, and when it is over, with how long it
-//! was and how many tries it took.
+//! was and how many tries it took. Connections that deliver and end at once are one outage too, until one holds.
 
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::record::{Event, Origin};
+use crate::{
+    backoff::STEADY,
+    record::{Event, Origin},
+};
 
 /// The first reminder that nothing has come back; each later one after twice as long...
 const REMIND_FIRST: Duration = Duration::from_secs(60);
@@ -18,18 +21,26 @@ pub(super) struct Outage {
     feed: String,
     began: Instant,
     attempts: u64,
-    remind: Option<Reminder>,
+    /// Since when the last connection that delivered did.
+    delivers: Option<Instant>,
+    trouble: Option<Trouble>,
 }
 
-struct Reminder {
-    at: Instant,
+/// What has been said of an outage, or of one after the other.
+struct Trouble {
+    since: Instant,
+    /// A connection delivered in it, and did not hold.
+    broken: bool,
+    /// The last that was said is that it lasts, and not that it is over.
+    open: bool,
+    remind_at: Instant,
     wait: Duration,
 }
 
 impl Outage {
     /// A leg that has not delivered yet.
     pub(super) fn new(feed: &str, now: Instant) -> Self {
-        Self { feed: feed.to_owned(), began: now, attempts: 0, remind: None }
+        Self { feed: feed.to_owned(), began: now, attempts: 0, delivers: None, trouble: None }
     }
 
     /// One more try.
@@ -45,12 +56,18 @@ impl Outage {
     /// A try failed, or a connection ended; since when nothing is delivered.
     pub(super) fn begins(&mut self, why: &str, of: Option<(&Origin, &Event)>, now: Instant) -> Instant {
         let feed = &self.feed;
-        match &mut self.remind {
+        if self.attempts == 0 {
+            self.began = now;
+        }
+        if let Some(since) = self.delivers.take() {
+            let held = now.duration_since(since) >= STEADY;
+            self.trouble = self.trouble.take().filter(|_| !held).map(|trouble| Trouble { broken: true, ..trouble });
+        }
+        match &mut self.trouble {
             None => {
-                if self.attempts == 0 {
-                    self.began = now;
-                }
-                self.remind = Some(Reminder { at: now + REMIND_FIRST, wait: REMIND_FIRST });
+                let remind_at = now + REMIND_FIRST;
+                let trouble = Trouble { since: self.began, broken: false, open: true, remind_at, wait: REMIND_FIRST };
+                self.trouble = Some(trouble);
                 if let Some((conn, event)) = of {
                     let (event, data) = (event.name(), Value::Object(event.data(&conn.account)));
                     tracing::warn!(%feed, %conn, %event, %data, "nothing is recorded: {why}; trying again until it is back");
@@ -58,11 +75,17 @@ impl Outage {
                     tracing::warn!(%feed, "nothing is recorded: {why}; trying again until it is back");
                 }
             }
-            Some(reminder) if reminder.at <= now => {
-                reminder.wait = (reminder.wait * 2).min(REMIND_LONGEST);
-                reminder.at = now + reminder.wait;
-                let (down, tries) = (humantime::format_duration(whole(now - self.began)), self.attempts);
-                tracing::error!(%feed, tries, "nothing is recorded for {down}: {why}; `tickerd doctor` finds out why");
+            Some(trouble) if trouble.remind_at <= now => {
+                trouble.wait = (trouble.wait * 2).min(REMIND_LONGEST);
+                trouble.remind_at = now + trouble.wait;
+                trouble.open = true;
+                let (down, tries) = (humantime::format_duration(whole(now - trouble.since)), self.attempts);
+                if trouble.broken {
+                    tracing::error!(%feed, tries, "for {down} no connection has delivered for 10 s on end, and what came between them is missing: {why}; \
+                        `tickerd doctor` finds out why");
+                } else {
+                    tracing::error!(%feed, tries, "nothing is recorded for {down}: {why}; `tickerd doctor` finds out why");
+                }
             }
             Some(_) => tracing::debug!(%feed, "not yet: {why}"),
         }
@@ -72,17 +95,28 @@ impl Outage {
     /// The venue delivers.
     pub(super) fn over(&mut self, origin: &Origin, missing: &[&'static str], now: Instant) {
         let (feed, tries) = (&self.feed, self.attempts);
-        if self.remind.take().is_some() {
-            let outage_ms = u64::try_from((now - self.began).as_millis()).unwrap_or(u64::MAX);
-            let down = humantime::format_duration(Duration::from_millis(outage_ms));
-            tracing::info!(%feed, conn = %origin, event = %"connected", tries, outage_ms, "recording again after {down}");
-        } else {
-            tracing::info!(%feed, conn = %origin, event = %"connected", "recording");
-        }
-        if !missing.is_empty() {
+        let outage_ms = u64::try_from((now - self.began).as_millis()).unwrap_or(u64::MAX);
+        let down = humantime::format_duration(Duration::from_millis(outage_ms));
+        let is_told = match &mut self.trouble {
+            None => {
+                tracing::info!(%feed, conn = %origin, event = %"connected", "recording");
+                true
+            }
+            Some(trouble) if trouble.open => {
+                trouble.open = false;
+                tracing::info!(%feed, conn = %origin, event = %"connected", tries, outage_ms, "recording again after {down}");
+                true
+            }
+            Some(_) => {
+                tracing::debug!(%feed, conn = %origin, event = %"connected", tries, outage_ms, "recording once more after {down}");
+                false
+            }
+        };
+        if is_told && !missing.is_empty() {
             tracing::warn!(%feed, conn = %origin, "not recorded: {}, which the venue refuses or does not send", missing.join(", "));
         }
         self.attempts = 0;
+        self.delivers = Some(now);
     }
 }
 

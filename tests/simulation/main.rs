@@ -1,6 +1,7 @@
 //! Hours of trouble in simulated time: what the socket delivered is in the output, in order, once.
 
 mod exchange;
+mod flapping;
 mod liveness;
 mod oracle;
 mod refusals;

@@ -192,7 +192,7 @@ impl std::io::Write for Paper {
 }
 
 /// From now on what the log says on this thread is kept.
-fn log() {
+pub fn log() {
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::INFO)
         .with_ansi(false)
@@ -205,7 +205,7 @@ fn log() {
 }
 
 /// The lines of the log that name what is searched for, of tickerd's own.
-fn said(words: &str) -> Vec<String> {
+pub fn said(words: &str) -> Vec<String> {
     let text = LOG.with_borrow(|log| String::from_utf8(log.clone()).expect("UTF-8"));
     let ours = text.lines().filter(|line| line.contains("tickerd::") && !line.contains("tickerd::simulator"));
     ours.filter(|line| line.contains(words)).map(str::to_owned).collect()
