@@ -21,6 +21,7 @@ use crate::{
     config::{self, ChoiceError, Config, Surroundings},
     exit::{Failure, Status},
     log,
+    output::Routes,
     venue::{self, Venue, exchange::EXCHANGE},
 };
 
@@ -42,7 +43,14 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
             credential::run(options, cli.config.clone(), &surroundings()?, &mut io::stdout().lock())
         }
         Command::Check(check) => {
-            let config = load(cli)?;
+            let mut config = load(cli)?;
+            let feeds = config.feeds.iter().map(|feed| feed.name.as_str());
+            for obstacle in Routes::obstacles(&config.output, feeds) {
+                if obstacle.is_for_everybody() {
+                    return Err(Failure::new(Status::Config, obstacle));
+                }
+                config.warnings.push(format!("{obstacle} (this user, who may not be the daemon's)"));
+            }
             if cli.quiet {
                 // As `run` would: where this is a unit's ExecReload, they are for the journal.
                 log::start(config::Log { level: cli.level(config.log.level), ..config.log });

@@ -617,6 +617,13 @@ fn exit_codes_are_those_of_the_contract() {
     assert_eq!(output.status.code(), Some(78));
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(told.contains("config.toml:3") && told.contains("channels"), "{told}");
+    // What `check -q && systemctl restart tickerd` relies on.
+    let nowhere = ["--channel", "ticker", "--product", "BTC-USD", "--output", "nowhere/tape.ndjson"];
+    for command in ["check", "run"] {
+        let output = scene.output(&[&[command][..], &nowhere].concat());
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(78) && told.contains("make the folder first: mkdir -p "), "{told}");
+    }
 
     let arguments =
         ["run", "--channel", "ticker", "--product", "BTC-USD", "--url", "ws://127.0.0.1:1", "--seconds", "0.2"];

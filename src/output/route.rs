@@ -1,12 +1,13 @@
 //! Which feed's records go to which target.
 
 use std::{
+    collections::BTreeSet,
     io,
     os::fd::AsFd,
     path::{Path, PathBuf},
 };
 
-use super::{Left, OpenError, Target, is_journal};
+use super::{Left, OpenError, Target, is_journal, sink::probe};
 use crate::{
     config::{Destination, Events, Output, Rotate},
     exit::Status,
@@ -59,6 +60,14 @@ impl Routes {
         Ok(routes)
     }
 
+    /// What would keep files from being opened, as far as that is seen without touching anything.
+    pub fn obstacles<'a>(output: &Output, feeds: impl Iterator<Item = &'a str>) -> Vec<OpenError> {
+        let Destination::File(messages) = &output.path else { return Vec::new() };
+        let events = if let Events::File(path) = &output.events { Some(path) } else { None };
+        let files = feeds.flat_map(|feed| [Some(messages), events].into_iter().flatten().map(|path| place(path, feed)));
+        files.collect::<BTreeSet<_>>().iter().filter_map(|path| probe(path).err()).collect()
+    }
+
     fn stdout(&mut self) -> Result<usize, RouteError> {
         if let Some(index) = self.index("stdout") {
             return Ok(index);
@@ -72,7 +81,7 @@ impl Routes {
     }
 
     fn file(&mut self, path: &Path, feed: &str, rotate: Rotate) -> Result<usize, RouteError> {
-        let path = PathBuf::from(path.to_string_lossy().replace("{feed}", feed));
+        let path = place(path, feed);
         if let Some(index) = self.index(&path.display().to_string()) {
             return Ok(index);
         }
@@ -86,6 +95,11 @@ impl Routes {
     fn index(&self, name: &str) -> Option<usize> {
         self.targets.iter().position(|target| target.name == name)
     }
+}
+
+/// Where the records of one feed go.
+fn place(path: &Path, feed: &str) -> PathBuf {
+    PathBuf::from(path.to_string_lossy().replace("{feed}", feed))
 }
 
 impl RouteError {

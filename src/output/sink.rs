@@ -8,7 +8,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    fs::{Access, access},
+};
 
 use super::{
     disk::System,
@@ -88,6 +91,27 @@ impl Target {
     }
 }
 
+/// Whether a file could be recorded to by this user, as far as that is seen without touching anything.
+///
+/// # Errors
+/// What [`Target::file`] would say.
+pub(super) fn probe(path: &Path) -> Result<(), OpenError> {
+    let parent = parent(path);
+    let aside = parent.join(ASIDE);
+    let file = match fs::metadata(path) {
+        Ok(data) if data.is_dir() => Err(rustix::io::Errno::ISDIR),
+        Ok(_) => access(path, Access::READ_OK | Access::WRITE_OK),
+        Err(_) => Ok(()),
+    };
+    let within = access(parent, Access::WRITE_OK | Access::EXEC_OK);
+    let beside = if aside.exists() { access(&aside, Access::WRITE_OK | Access::EXEC_OK) } else { Ok(()) };
+    within.and(file).and(beside).map_err(|error| OpenError {
+        path: path.to_owned(),
+        error: StartError::System(error.into()),
+        under_systemd: Manager::is_present(),
+    })
+}
+
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Target({})", self.name)
@@ -137,6 +161,13 @@ impl Sink for Spool {
 }
 
 impl OpenError {
+    /// Whether it is so for whatever user.
+    #[must_use]
+    pub fn is_for_everybody(&self) -> bool {
+        use io::ErrorKind::{IsADirectory, NotADirectory, NotFound};
+        matches!(&self.error, StartError::System(error) if matches!(error.kind(), IsADirectory | NotADirectory | NotFound))
+    }
+
     /// Whether only a person can mend it; a full or failing disk may mend itself.
     pub(super) fn is_for_a_person(&self) -> bool {
         use io::ErrorKind::{IsADirectory, NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem};
@@ -148,10 +179,7 @@ impl OpenError {
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "can not record to {}: {}", self.path.display(), self.error)?;
-        let parent = match self.path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
+        let parent = parent(&self.path);
         let StartError::System(error) = &self.error else { return Ok(()) };
         match error.kind() {
             io::ErrorKind::NotFound => write!(f, "; make the folder first: mkdir -p {}", parent.display()),
@@ -170,6 +198,10 @@ impl fmt::Display for OpenError {
 }
 
 impl std::error::Error for OpenError {}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
+}
 
 fn closed(f: &mut fmt::Formatter<'_>, line: &str) -> fmt::Result {
     write!(
