@@ -1,6 +1,6 @@
 //! The end of a connection: what it is to be blamed on, what has arrived until then, and a goodbye.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::{FutureExt, SinkExt, StreamExt};
 use tokio::time::{timeout, timeout_at};
@@ -28,24 +28,14 @@ impl Connection<'_> {
         match ending.cause {
             Cause::Stopped => {
                 let goodbye = CloseFrame { code: CloseCode::Normal, reason: "".into() };
-                let deadline = tokio::time::Instant::now() + CLOSE_WITHIN;
-                let _ = timeout_at(deadline, self.socket.send(Message::Close(Some(goodbye)))).await;
-                // The deadline is for the other side; a message that has come is recorded, however long that takes.
-                while let Ok(Some(Ok(message))) = timeout_at(deadline, self.socket.next()).await {
-                    self.take(Some(Ok(message))).await;
-                }
+                let begun = now();
+                let _ = timeout(CLOSE_WITHIN, self.socket.send(Message::Close(Some(goodbye)))).await;
+                self.take_rest(begun, true).await;
             }
             // The answer to the venue's close goes out as its end is read.
             Cause::Closed => drop(timeout(CLOSE_WITHIN, self.socket.next()).await),
             _ => {
-                let mut deadline = now() + CLOSE_WITHIN;
-                while now() < deadline
-                    && let Some(Some(Ok(message))) = ready(&mut self.socket)
-                {
-                    let begun = now();
-                    self.take(Some(Ok(message))).await;
-                    deadline += now().duration_since(begun);
-                }
+                self.take_rest(now(), false).await;
                 let _ = self.socket.send(Message::Close(None)).now_or_never();
             }
         }
@@ -53,6 +43,26 @@ impl Connection<'_> {
             return Ending { cause: Cause::ReaderStalled, ..ending };
         }
         ending
+    }
+
+    /// Takes in what has come, and where it `waits`, what still comes. The time is the other side's: for what has come it is
+    /// longer by as much as a reader of ours stalls.
+    async fn take_rest(&mut self, begun: Instant, waits: bool) {
+        let before = self.stall.total();
+        loop {
+            let deadline = begun + CLOSE_WITHIN + (self.stall.total() - before);
+            if now() >= deadline {
+                break;
+            }
+            let next = match ready(&mut self.socket) {
+                None if waits => timeout_at(deadline.into(), self.socket.next()).await.ok(),
+                next => next,
+            };
+            let Some(message) = next else { break };
+            if self.take(message).await.is_some() {
+                break;
+            }
+        }
     }
 
     /// What came in one batch with the end is told too; and where the session had reasons of its own, they are the cause: a
