@@ -3,6 +3,7 @@
 //! The way there: `layers` makes one table of file, variables and options, in which each value remembers where it was
 //! typed; `draft` is what was typed; `load` makes a [`Config`] of it, or says what is wrong, where, and what to do.
 
+mod changes;
 mod choice;
 mod credentials;
 mod draft;
@@ -30,7 +31,7 @@ pub use place::{Place, Problem};
 pub use store::{Store, Stored, write as store};
 pub use surroundings::{Surroundings, read};
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -63,46 +64,6 @@ pub struct Config {
     pub http: Option<Listen>,
     /// What is worth saying at start though it stops nothing.
     pub warnings: Vec<String>,
-}
-
-impl Config {
-    /// The keys that differ in `other`, for people to see what a restart would change. A secret is
-    /// compared by what it signs.
-    #[must_use]
-    pub fn changes(&self, other: &Self) -> Vec<String> {
-        let mut keys = Vec::new();
-        let mut compare = |key: &str, ours: &dyn fmt::Debug, others: &dyn fmt::Debug| {
-            if format!("{ours:?}") != format!("{others:?}") {
-                keys.push(key.to_owned());
-            }
-        };
-        compare("output", &self.output, &other.output);
-        compare("service", &self.service, &other.service);
-        compare("log", &self.log, &other.log);
-        compare("tls.ca_file", &self.ca_file, &other.ca_file);
-        // A login shows nothing of itself.
-        let signs_in = self.net.route.signs_in_as(&other.net.route);
-        compare("net", &(&self.net, true), &(&other.net, signs_in));
-        compare("http.listen", &self.http, &other.http);
-        compare("credentials", &self.credentials, &other.credentials);
-        let mut renewed = Vec::new();
-        for ours in &self.credentials {
-            let name = ours.credentials.name();
-            let theirs = other.credentials.iter().find(|theirs| theirs.credentials.name() == name);
-            if theirs.is_some_and(|theirs| !ours.credentials.sign_as(&theirs.credentials)) {
-                renewed.push(format!("credentials.{name}"));
-            }
-        }
-        for feed in &self.feeds {
-            let theirs = other.feeds.iter().find(|theirs| theirs.name == feed.name);
-            compare(&format!("feed.{}", feed.name), &Some(feed), &theirs);
-        }
-        for feed in other.feeds.iter().filter(|theirs| !self.feeds.iter().any(|feed| feed.name == theirs.name)) {
-            compare(&format!("feed.{}", feed.name), &None::<&Feed>, &Some(feed));
-        }
-        keys.extend(renewed);
-        keys
-    }
 }
 
 /// Where records go and in which form.

@@ -385,7 +385,9 @@ impl Service {
             Ok(keys) if keys.is_empty() => tracing::info!("reloaded: files reopened, the configuration is unchanged"),
             Ok(keys) => tracing::warn!("files reopened; to apply {} restart tickerd", keys.join(", ")),
             Err(error) => {
-                tracing::error!("files reopened; the configuration is wrong, and a restart would fail: {error}");
+                tracing::error!(
+                    "files reopened; the configuration is wrong, and a restart would fail, as `tickerd check` says: {error}"
+                );
             }
         }
         if self.ready_said {

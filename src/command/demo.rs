@@ -227,13 +227,18 @@ impl Narrator {
     fn farewell(&self) {
         let story = self.story.lock().unwrap_or_else(PoisonError::into_inner);
         let totals = self.run.account.totals();
+        let connections = story.stamps.len();
+        let plural = if connections == 1 { "" } else { "s" };
         tell(&format!(
-            "{} messages written over {} connections, {} cut, {} missed",
-            totals.written,
-            story.stamps.len(),
-            story.cuts,
-            story.missed
+            "{} messages written over {connections} connection{plural}, {} cut, {} missed",
+            totals.written, story.cuts, story.missed
         ));
+        if totals.dropped > 0 {
+            tell(&format!("{} more were received and not written: it ended before", totals.dropped));
+        }
+        if story.cuts == 0 {
+            tell("it ended before the exchange closes, and tickerd comes back: --lines 50 shows that");
+        }
         let of =
             if self.venue.name == venue::ALL[0].name { String::new() } else { format!("--venue {} ", self.venue.name) };
         tell(&format!("next: tickerd run {of}--channel {SHOWN} --product BTC-USD,ETH-USD"));

@@ -48,20 +48,19 @@ impl Service {
     }
 
     pub(super) fn output_ended(&self, result: Result<Finished, WriteError>) -> Result<(), Failure> {
-        let totals = self.run.account.totals();
         match result {
             Ok(Finished::Lines) => {
-                tracing::info!(written = totals.written, "stopped: as many lines are written as were asked for");
+                tracing::info!("stopped: as many lines are written as were asked for; {}", self.left());
                 Ok(())
             }
             Ok(Finished::Drained) => {
-                tracing::info!("stopped: {totals}");
+                tracing::info!("stopped: {}", self.run.account.totals());
                 Ok(())
             }
             Err(error) => {
                 let message = format!("{error}; {}", self.left());
                 if error.is_reader_gone() && !Manager::is_present() {
-                    tracing::info!("the reader of stdout went away: {message}");
+                    tracing::warn!("the reader of stdout went away: {message}");
                     return Ok(());
                 }
                 Err(Failure::new(Status::Output, message))

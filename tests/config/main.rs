@@ -809,11 +809,11 @@ fn check_shows_patterns_as_they_are() {
 fn a_reload_names_what_is_reached_otherwise_and_where_metrics_are() {
     let before = Machine::with(FEED).config();
     let after = Machine::with(&format!("{FEED}[net]\nip = \"4\"\n[http]\nlisten = \"127.0.0.1:9273\"\n")).config();
-    assert_eq!(before.changes(&after), ["net", "http.listen"]);
+    assert_eq!(before.changes(&after), ["net.ip", "http.listen"]);
     assert_eq!(before.changes(&Machine::with(FEED).config()), [""; 0]);
     let through = |url| Machine::with(FEED).env("https_proxy", url).config();
     let (old, new) = (through("http://user:one@proxy"), through("http://user:two@proxy"));
-    assert_eq!(old.changes(&new), ["net"], "a login that is another, though neither is shown");
+    assert_eq!(old.changes(&new), ["net.proxy"], "a login that is another, though neither is shown");
     let both = format!("{FEED}[net]\nip = \"4\"\nbind = \"2001:db8::7\"\n");
     assert_says(&Machine::with(&both).error(), &[":6: net.ip: net.bind is an address of the other family"]);
     let inline = format!("{FEED}[net]\nproxy = \"http://user:hunter2@proxy\"\n");
