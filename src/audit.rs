@@ -62,7 +62,7 @@ pub fn audit(input: &Input, options: Options, mut repair: Option<&mut Repair>) -
     let mut ledger = Ledger::default();
     let mut tally = Tally::default();
     let (mut bytes, mut files) = (0, Vec::new());
-    if let Some(events) = &input.events {
+    for events in &input.events {
         read_events(events, &mut ledger).map_err(|source| AuditError { path: events.clone(), source })?;
     }
     let mut before: Option<&Seal> = None;

@@ -10,6 +10,10 @@ use std::{
     time::SystemTime,
 };
 
+use jiff::{
+    civil::{Date, DateTime, Time},
+    tz::TimeZone,
+};
 use rustix::process::{Pid, test_kill_process};
 
 use super::source;
@@ -24,8 +28,8 @@ pub struct Input {
     pub parts: Vec<Part>,
     /// Seals without a segment, in their order, and whether they are older than all that is there.
     pub orphans: Vec<(String, bool)>,
-    /// Its events, where they are in a file of their own.
-    pub events: Option<PathBuf>,
+    /// Its events, where they are in files of their own, in their order.
+    pub events: Vec<PathBuf>,
     /// A dead predecessor's tapes that wait for the next start.
     pub unsealed: Vec<PathBuf>,
 }
@@ -119,6 +123,8 @@ fn arrange(listed: &[(PathBuf, bool)]) -> Vec<Input> {
     for (path, whole) in listed {
         put(&mut gathered, path, *whole);
     }
+    let beside: Vec<_> = gathered.keys().filter_map(|tape| events_beside(tape)).collect();
+    gathered.retain(|tape, _| !beside.contains(tape));
     gathered.into_iter().map(|(tape, (segments, others, whole))| input(tape, segments, others, whole)).collect()
 }
 
@@ -130,8 +136,24 @@ fn is_recording(path: &Path) -> bool {
         && (Path::new(plain).extension().is_some_and(|extension| extension == "ndjson") || tape_of(name).is_some())
 }
 
-/// The tape of which a file is a segment, and when that begins.
+/// The tape of which a file is a part that has ended, and what puts these in order.
 fn tape_of(file: &str) -> Option<(Tape, Start)> {
+    segment_of(file).or_else(|| moved_from(file))
+}
+
+/// The tape from which logrotate moved a file away, and when: `tape.ndjson-20261129T095930`, or by the day as is its default.
+fn moved_from(file: &str) -> Option<(Tape, Start)> {
+    let (name, stamp) = Packing::split(file).0.rsplit_once('-')?;
+    let name = Path::new(name);
+    name.extension().filter(|extension| *extension == "ndjson" || *extension == "events")?;
+    let day = || Some(Date::strptime("%Y%m%d", stamp).ok()?.to_datetime(Time::midnight()));
+    let moved = DateTime::strptime("%Y%m%dT%H%M%S", stamp).ok().or_else(day)?;
+    let moved = SystemTime::try_from(TimeZone::UTC.to_timestamp(moved).ok()?).ok()?;
+    Some((Tape::of(name), (moved, 1)))
+}
+
+/// The tape of which a file is a segment, and when that begins.
+fn segment_of(file: &str) -> Option<(Tape, Start)> {
     let (plain, _) = Packing::split(file);
     let (stem, extension) = match plain.rsplit_once('.') {
         Some((stem, extension)) => (stem, format!(".{extension}")),
@@ -197,9 +219,25 @@ fn segment(path: PathBuf) -> Part {
 }
 
 /// Raw records have their events beside them: tape.events.
-fn events_of(name: &Path) -> Option<PathBuf> {
+fn events_beside(name: &Path) -> Option<PathBuf> {
     let events = name.with_extension("events");
-    (events != name && events.is_file()).then_some(events)
+    (events != name).then_some(events)
+}
+
+/// The events beside a tape: those that a start after a kill made segments of, and those that grow.
+fn events_of(name: &Path) -> Vec<PathBuf> {
+    let Some(growing) = events_beside(name) else { return Vec::new() };
+    let mut gathered = Gathered::new();
+    let folder = growing.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let tape = Tape::of(&growing);
+    for path in fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())) {
+        let of = path.file_name().and_then(OsStr::to_str).and_then(tape_of);
+        if of.is_some_and(|(other, _)| other.name() == tape.name()) {
+            put(&mut gathered, &path, true);
+        }
+    }
+    let segments = gathered.into_values().flat_map(|(segments, ..)| segments.into_values());
+    segments.chain(Some(growing).filter(|growing| growing.is_file())).collect()
 }
 
 /// Whether the daemon whose number the lock holds is there.

@@ -3,7 +3,7 @@
 use std::fs;
 
 use tickerd::{
-    audit::{Verdict, Weight},
+    audit::{Options, Verdict, Weight, gather},
     record::Form,
     session::Cause,
 };
@@ -53,9 +53,35 @@ fn a_gap_in_the_file_of_events_owns_up_to_a_hole() {
     assert_eq!(audit(&path).verdict, Verdict::NotWhole);
     let gap = "{\"tickerd\":\"gap\",\"recv\":\"2026-11-24T17:00:05.000000000Z\",\"feed\":\"tickers\",\"conn\":\"3f2a0000/1\",\"n\":4,\
                \"found\":\"hole\",\"expected\":3,\"got\":5,\"missed\":2,\"channels\":[\"ticker\"],\"products\":[],\"counted_by\":\"sequence_num\"}\n";
-    fs::write(folder.path().join("tape.events"), gap).expect("ours");
-    let report = audit(&path);
-    assert_eq!((report.verdict, kinds(&report, Weight::Loss)), (Verdict::OwnedUp, vec!["gap".to_owned()]));
+    // A start after a kill makes a segment of it: the tape was condemned for what it had owned up to, and its events for
+    // messages that they only count.
+    for name in ["tape.events", "tape-20261124T170005Z.events"] {
+        let events = folder.path().join(name);
+        fs::write(&events, gap).expect("ours");
+        for found in [&path, folder.path()] {
+            let inputs = gather(&[found.to_owned()]).expect("there");
+            assert_eq!(inputs.len(), 1, "{name} is evidence and no tape");
+            let report = tickerd::audit::audit(&inputs[0], Options::default(), None).expect("readable");
+            assert_eq!((report.verdict, kinds(&report, Weight::Loss)), (Verdict::OwnedUp, vec!["gap".to_owned()]));
+        }
+        fs::remove_file(events).expect("ours");
+    }
+}
+
+/// What the shipped snippet for logrotate had moved away was passed over without a word, and the rest was called whole.
+#[test]
+fn what_logrotate_moved_away_is_of_the_tape() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lines = |numbers: &[u64]| numbers.iter().map(|n| ticker(*n, *n)).collect::<String>();
+    for (name, numbers) in
+        [("-20261127", &[0, 1, 2][..]), ("-20261128T095930", &[3, 4]), ("-20261129T095930", &[5, 6]), ("", &[7, 8])]
+    {
+        fs::write(folder.path().join(format!("tape.ndjson{name}")), lines(numbers)).expect("ours");
+    }
+    let report = audit(folder.path());
+    assert_eq!((report.verdict, report.lines.raw), (Verdict::Whole, 9));
+    fs::remove_file(folder.path().join("tape.ndjson-20261128T095930")).expect("ours");
+    assert_eq!(kinds(&audit(folder.path()), Weight::Fault), ["hole"]);
 }
 
 #[test]

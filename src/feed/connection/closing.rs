@@ -50,7 +50,7 @@ impl Connection<'_> {
     async fn take_rest(&mut self, begun: Instant, waits: bool) {
         let before = self.stall.total();
         loop {
-            let deadline = begun + CLOSE_WITHIN + (self.stall.total() - before);
+            let deadline = begun + CLOSE_WITHIN + self.stall.total().saturating_sub(before);
             if now() >= deadline {
                 break;
             }
