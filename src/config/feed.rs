@@ -327,7 +327,9 @@ fn stranger(venue: &Venue, given: &str) -> (String, Mistake) {
                     "{} has no \"{given}\"; {} has: write a feed of its own with venue = \"{}\"",
                     venue.name, other.name, other.name
                 );
-                return (what, Mistake::PrivateChannel);
+                // Another host of the same exchange is where to go; another exchange has other keys and other messages.
+                let is_endpoint = other.rest.url == venue.rest.url;
+                return (what, if is_endpoint { Mistake::PrivateChannel } else { Mistake::ChannelName });
             }
             nearest::nearest(given, known)
         }

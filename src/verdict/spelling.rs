@@ -27,10 +27,14 @@ pub fn of_channel(venue: &Venue, given: &str) -> Option<Finding> {
         return None;
     }
     // What another venue has by that name is something else, where this one's people know what is meant.
-    let elsewhere = venue::ALL.iter().find(|other| other.channel(given).is_some());
-    if let (None, Some(other)) = (venue.channel_meant(given), elsewhere) {
+    let is_endpoint = |other: &Venue| other.rest.url == venue.rest.url;
+    let mut elsewhere: Vec<_> = venue::ALL.iter().filter(|other| other.channel(given).is_some()).collect();
+    elsewhere.sort_by_key(|other| !is_endpoint(other));
+    if let (None, Some(other)) = (venue.channel_meant(given), elsewhere.first()) {
         let what = format!("{} has no channel {given:?}, but {} ({}) has", venue.name, other.name, other.url);
-        return Some(Finding::wrong(M::PrivateChannel, what));
+        // Another host of the same exchange is where to go; another exchange has other keys and other messages.
+        let mistake = if is_endpoint(other) { M::PrivateChannel } else { M::ChannelName };
+        return Some(Finding::wrong(mistake, what));
     }
     let what = match venue.channel_meant(given) {
         Some(channel) => format!("{} has no channel {given:?}: \"{}\"?", venue.name, channel.name),

@@ -155,6 +155,24 @@ fn credentials_that_do_not_fit_the_venue_are_told_before_it_refuses_them() {
     assert_says(&error, &["credentials.main.passphrase: ", "leave it out"]);
 }
 
+/// The doctor's remedy goes by it: another endpoint of one exchange is where to go, another exchange's channel is no channel.
+#[test]
+fn another_exchanges_channel_is_a_name_and_another_endpoints_a_place() {
+    for (venue, channel, mistake) in [
+        ("exchange", "candles", Mistake::ChannelName),
+        ("advanced-trade", "level3", Mistake::ChannelName),
+        ("advanced-trade-user", "ticker", Mistake::PrivateChannel),
+    ] {
+        let feed = format!(
+            "[[feed]]\nname = \"tape\"\nvenue = \"{venue}\"\nchannels = [\"{channel}\"]\nproducts = [\"A-B\"]\n"
+        );
+        let ConfigError::Wrong(problems) = Machine::with(&feed).load().expect_err("elsewhere") else {
+            panic!("{feed}")
+        };
+        assert_eq!(problems[0].mistake, Some(mistake), "{}", problems[0]);
+    }
+}
+
 #[test]
 fn one_pair_signs_at_both_venues_only_where_it_fits_both() {
     let text = format!("{FEED}credentials = \"main\"\n");

@@ -304,7 +304,7 @@ fn spellings() -> Vec<Case> {
         ("REST's", url("wss://api.exchange.coinbase.com"), M::Url, Wrong),
         ("the sandbox's REST", url("https://api-public.sandbox.exchange.coinbase.com"), M::Url, Wrong),
         ("market_trades", channel("market_trades"), M::ChannelName, Wrong),
-        ("candles", channel("candles"), M::PrivateChannel, Wrong),
+        ("candles", channel("candles"), M::ChannelName, Wrong),
     ]
 }
 
@@ -383,6 +383,27 @@ fn what_is_right_is_not_found() {
         .chain(["ws://127.0.0.1:1", "wss://ws-us.dma.prime.coinbase.com"])
     {
         assert_eq!(verdict::of_url(url, &EXCHANGE), None, "{url}");
+    }
+}
+
+/// A channel of another exchange is none that a signature or another host would open.
+#[test]
+fn another_exchanges_channel_is_answered_by_the_names_that_there_are() {
+    let market = stage::venue();
+    let user = Venue::named("advanced-trade-user").expect("a venue");
+    for (venue, given, word) in [
+        (&EXCHANGE, "candles", "subscribe by the names"),
+        (market, "level3", "subscribe by the names"),
+        (market, "auctionfeed", "subscribe by the names"),
+        (user, "rfq_matches", "subscribe by the names"),
+        (user, "candles", "take market channels from wss://advanced-trade-ws.coinbase.com"),
+        (user, "ticker", "take market channels from wss://advanced-trade-ws.coinbase.com"),
+    ] {
+        let found = verdict::of_channel(venue, given).unwrap_or_else(|| panic!("{} has no {given}", venue.name));
+        let remedy = found.mistake.remedy(venue);
+        assert!(remedy.contains(word), "{given} at {}: {remedy}", venue.name);
+        let elsewhere = if word.starts_with("take") { "advanced-trade (wss://" } else { " (wss://" };
+        assert!(found.what.contains(elsewhere), "{}", found.what);
     }
 }
 
