@@ -88,11 +88,18 @@ struct Given {
 }
 
 impl Given {
-    fn note_number(&self, found: &mut Vec<Finding>) {
-        if self.timestamp.as_ref().is_some_and(Value::is_number) {
-            let what = "the timestamp is sent as a number: the documentation has a text, \"1660838876\"";
-            found.push(Finding::noted(M::TimestampDiffers, what));
-        }
+    /// A number is not the text that was signed. Advanced Trade's documentation has a text alone; the Exchange's sandbox was
+    /// seen to refuse what its production took (coinbase-pro-node#376, #377), and tardis-node sends a number.
+    fn number(&self, venue: &Venue) -> Option<Finding> {
+        self.timestamp.as_ref().filter(|timestamp| timestamp.is_number())?;
+        let sent = "the timestamp is sent as a number";
+        Some(if recipe::signs_path(venue) {
+            let what = format!("{sent}, which was refused to some: send it in quotes, \"1660838876\"");
+            Finding::possible(M::TimestampDiffers, what)
+        } else {
+            let what = format!("{sent}, and a text was signed: send it in quotes, \"1660838876\"");
+            Finding::wrong(M::TimestampDiffers, what)
+        })
     }
 }
 

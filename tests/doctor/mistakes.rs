@@ -121,6 +121,8 @@ fn subscribes() -> Vec<Case> {
             M::TimestampDiffers,
             Wrong,
         ),
+        // coinbase-pro-node#377: the signed text went out as a JSON number.
+        ("a number for a time", of(with(good.clone(), "timestamp", NOW)), M::TimestampDiffers, Wrong),
         ("milliseconds signed", of(subscribe(&hex_of(&format!("{NOW}417{right}")))), M::TimestampDiffers, Wrong),
         ("five minutes old", of(at(&(NOW - 300).to_string(), right)), M::Stale, Possible),
         ("base64", of(subscribe(&STANDARD.encode(&bytes))), M::Encoding, Wrong),

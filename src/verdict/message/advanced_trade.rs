@@ -57,7 +57,7 @@ pub(super) fn subscribe(by: &Examination<'_>, message: &Map<String, Value>) -> V
     } else if let Some(signature) = signature {
         let key = message.get("api_key").or_else(|| message.get("key")).map(plain);
         let given = Given { key, key_field: "api_key", timestamp: message.get("timestamp").cloned(), signature };
-        given.note_number(&mut found);
+        found.extend(given.number(by.venue));
         by.signature(&given, || recipe::of_contents(by.venue, channel, &products), &mut found);
     } else if token.is_none() && by.venue.channel(channel).is_some_and(|channel| channel.private) {
         found.push(Finding::wrong(M::PrivateChannel, format!("{channel} is private, and the message is not signed")));

@@ -91,7 +91,7 @@ pub(super) fn subscribe(by: &Examination<'_>, message: &Map<String, Value>) -> V
     if let Some(signature) = message.get("signature").map(plain) {
         let key = message.get("key").or_else(|| message.get("api_key")).map(plain);
         let given = Given { key, key_field: "key", timestamp: message.get("timestamp").cloned(), signature };
-        given.note_number(&mut found);
+        found.extend(given.number(by.venue));
         by.signature(&given, || recipe::of_path(by.venue, &names, &products, by.own()), &mut found);
         by.passphrase(message.get("passphrase").map(plain).as_deref(), &mut found);
     } else if has("key") || has("passphrase") {
