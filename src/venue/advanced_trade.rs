@@ -51,6 +51,7 @@ pub static MARKET: Venue = Venue {
         ("unauthorized", Reason::Credentials),
         ("rate limit", Reason::TooFast),
         ("too many", Reason::TooMuch),
+        ("failure to subscribe", Reason::Subscribe),
     ],
 };
 

@@ -21,6 +21,8 @@ pub enum Reason {
     Product,
     /// The message lacks something, or has what the venue does not know.
     Malformed,
+    /// What is asked for, and not a word of what it is about that.
+    Subscribe,
     /// Too many messages in too short a time.
     TooFast,
     /// We read more slowly than it sends.

@@ -107,10 +107,31 @@ pub fn causes(evidence: &Evidence) -> Vec<Finding> {
             M::ChannelsPlural,
             "the venue misses something in the message, or does not know a part of it: its words say what",
         )],
+        Reason::Subscribe => of_subscribe(evidence.channel),
         reason if !reason.is_of_credentials() => Vec::new(),
         _ if evidence.signed.is_some() => of_signed(evidence),
         _ => of_unsigned(evidence),
     }
+}
+
+/// The venue says that it is the subscribe, and not the credentials; of what in it, nothing.
+fn of_subscribe(channel: Option<&Channel>) -> Vec<Finding> {
+    let mut found = vec![Finding::possible(
+        M::ProductSpelling,
+        "the venue does not say what it dislikes: a product may not be traded there, or not under that name",
+    )];
+    if let Some((name, most)) = channel.and_then(|channel| Some((channel.name, channel.per_connection?))) {
+        let what = format!("more than {most} products of {name} may have been asked for over this connection");
+        found.push(Finding::possible(M::TooMany, what));
+    } else if channel.is_none() {
+        found.push(Finding::possible(M::TooMany, "more may have been asked for than one connection may carry"));
+    }
+    let what = match channel {
+        Some(channel) => format!("the venue may no longer know the channel {}", channel.name),
+        None => "the venue may not know the channel's name".to_owned(),
+    };
+    found.push(Finding::possible(M::ChannelName, what));
+    found
 }
 
 fn of_unsigned(evidence: &Evidence) -> Vec<Finding> {

@@ -333,6 +333,8 @@ fn refusals() -> Vec<Case> {
         ("unsigned", refused(words, "user", |e| e.signed = None), M::PrivateChannel, Wrong),
         ("unsigned and public", refused(words, "level2", |e| e.signed = None), M::ChannelName, Possible),
         ("rate", refused("rate limit exceeded", "level2", |_| ()), M::RateLimit, Wrong),
+        ("no reason", refused("failure to subscribe", "ticker", |_| ()), M::ProductSpelling, Possible),
+        ("no reason, unsigned", refused("failure to subscribe", "", |e| e.signed = None), M::ProductSpelling, Possible),
         ("too many", refused("too many L2 streams requested in a single session", "level2", |_| ()), M::TooMany, Wrong),
     ]
 }
@@ -395,6 +397,12 @@ fn causes_that_can_not_be_told_apart_stand_together() {
     let of: Vec<_> = found.iter().map(|finding| finding.mistake).collect();
     assert_eq!(of, [M::KeyState, M::AllowedIps, M::Permission, M::Clock]);
     assert!(found.iter().all(|finding| finding.certainty == Possible));
+    let of = |channel| {
+        refused("failure to subscribe", channel, |_| ()).iter().map(|found| found.mistake).collect::<Vec<_>>()
+    };
+    assert_eq!(of("level2"), [M::ProductSpelling, M::TooMany, M::ChannelName]);
+    assert_eq!(of("ticker"), [M::ProductSpelling, M::ChannelName], "of which there may be any number");
+    assert!(!venue().reason("failure to subscribe").is_of_credentials());
     assert_eq!(refused("something new", "user", |_| ()), [], "of unknown words nothing is guessed");
     assert_eq!(venue().reason("something new"), Reason::Unknown);
 }
