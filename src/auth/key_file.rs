@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::{
     Credentials, Scheme, Secret, Signer,
     key::{KeyError, is_exchanges_key, is_name},
-    pem,
+    pem::{self, Mended},
 };
 
 /// A key and its secret, as they stand in one file.
@@ -22,6 +22,8 @@ pub struct KeyFile {
     pub allowed_ips: Vec<String>,
     /// What some venues want beside a shared secret: Exchange, International Exchange and Prime do.
     pub passphrase: Option<Secret>,
+    /// What was set right before it came here.
+    pub mended: Vec<Mended>,
 }
 
 /// What is read of it; nickname, scopes and whatever else there is are stepped over. The secret stays
@@ -68,7 +70,16 @@ impl KeyFile {
     /// Two halves that came by another way than a file.
     #[must_use]
     pub fn of_halves(key: &str, secret: Secret) -> Self {
-        Self { key: key.trim().to_owned(), secret, scheme: Scheme::Auto, allowed_ips: Vec::new(), passphrase: None }
+        let (allowed_ips, mended) = (Vec::new(), Vec::new());
+        Self { key: key.trim().to_owned(), secret, scheme: Scheme::Auto, allowed_ips, passphrase: None, mended }
+    }
+
+    /// With a passphrase that came by another way than a JSON: a shell or an editor may have put blanks around it, which are
+    /// taken off and noted.
+    #[must_use]
+    pub fn with_passphrase(mut self, text: &Secret) -> Self {
+        self.passphrase = Some(Secret::new(pem::trim_blanks(text.expose(), &mut self.mended).to_owned()));
+        self
     }
 
     /// Reads the portal's JSON (`name` or `id`, and `privateKey`), or the one for shared secrets (`key` and `secret`).
@@ -97,7 +108,7 @@ impl KeyFile {
         let passphrase = passphrase.filter(|text| !text.trim().is_empty()).map(Secret::new);
         let listed = members.allowed_ips.as_array().into_iter().flatten();
         let allowed_ips = listed.filter_map(Value::as_str).map(str::to_owned).collect();
-        Ok(Self { key, secret, scheme, allowed_ips, passphrase })
+        Ok(Self { key, secret, scheme, allowed_ips, passphrase, mended: Vec::new() })
     }
 
     /// What signs with it.
@@ -123,7 +134,10 @@ impl KeyFile {
         };
         let credentials = Credentials::new(name, scheme, &self.key, &self.secret)?;
         let passphrase = self.passphrase.as_ref().map(|passphrase| Secret::new(passphrase.expose().to_owned()));
-        Ok(Credentials { allowed_ips: self.allowed_ips.clone(), passphrase, ..credentials })
+        let mut mended = [&credentials.mended[..], &self.mended].concat();
+        mended.sort_unstable();
+        mended.dedup();
+        Ok(Credentials { allowed_ips: self.allowed_ips.clone(), passphrase, mended, ..credentials })
     }
 
     /// The JSON that [`KeyFile::read`] reads, of the kind that `signer` is.

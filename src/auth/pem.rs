@@ -46,13 +46,19 @@ fn is_dash(c: char) -> bool {
     matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}')
 }
 
-/// Without blanks and quotes around it. One line break at the end is how a text file ends, and needs no mending.
-pub(super) fn trim<'a>(text: &'a str, mended: &mut Vec<Mended>) -> &'a str {
+/// Without blanks around it. One line break at the end is how a text file ends, and needs no mending.
+pub(super) fn trim_blanks<'a>(text: &'a str, mended: &mut Vec<Mended>) -> &'a str {
     let line = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
     let trimmed = line.trim_matches(is_blank);
     if trimmed.len() < line.len() {
         mended.push(Mended::WhiteSpace);
     }
+    trimmed
+}
+
+/// Without blanks and quotes around it.
+pub(super) fn trim<'a>(text: &'a str, mended: &mut Vec<Mended>) -> &'a str {
+    let trimmed = trim_blanks(text, mended);
     let bare = trimmed.trim_matches(|c| is_blank(c) || is_quote(c));
     if bare.len() < trimmed.len() {
         mended.push(Mended::Quotes);

@@ -130,10 +130,14 @@ fn environment(around: &Surroundings, store: &Store) -> Result<Origin, ChoiceErr
     match (around.var(key_name), around.var(secret_name)) {
         (Some(key), Some(secret)) => {
             let halves = KeyFile::of_halves(key, Secret::new(secret.to_owned()));
-            let passphrase = around.var(PASSPHRASE).map(str::trim).filter(|passphrase| !passphrase.is_empty());
-            let passphrase = passphrase.map(|passphrase| Secret::new(passphrase.to_owned()));
-            let passphrase_from = passphrase.as_ref().map(|_| format!("${PASSPHRASE}"));
-            let credentials = KeyFile { key: key.to_owned(), passphrase, ..halves }.credentials("environment");
+            let halves = KeyFile { key: key.to_owned(), ..halves };
+            let passphrase = around.var(PASSPHRASE).filter(|passphrase| !passphrase.trim().is_empty());
+            let passphrase_from = passphrase.map(|_| format!("${PASSPHRASE}"));
+            let parts = match passphrase {
+                Some(passphrase) => halves.with_passphrase(&Secret::new(passphrase.to_owned())),
+                None => halves,
+            };
+            let credentials = parts.credentials("environment");
             let credentials = credentials.map_err(|error| ChoiceError::Key(format!("${secret_name}"), error))?;
             Ok(Origin {
                 credentials: Arc::new(credentials),

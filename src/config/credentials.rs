@@ -99,7 +99,7 @@ impl Reader<'_, '_> {
                 return None;
             }
             let (passphrase, source) = self.passphrase(typed)?;
-            (key.passphrase, passphrase_from) = (Some(passphrase), Some(source));
+            (key, passphrase_from) = (key.with_passphrase(&passphrase), Some(source));
         }
         match key.credentials(self.name) {
             Ok(credentials) => self.signing(Origin { passphrase_from, ..Origin::of_file(credentials, &from) }, draft),
@@ -117,12 +117,12 @@ impl Reader<'_, '_> {
         let secret = self.secret(secret, "secret");
         let passphrase = draft.passphrase.as_ref().map(|typed| self.passphrase(typed));
         let ((key, key_from), (secret, secret_from)) = (key?, secret?);
-        let (passphrase, passphrase_from) = match passphrase {
-            Some(read) => read.map(|(passphrase, from)| (Some(passphrase), Some(from)))?,
-            None => (None, None),
-        };
         let scheme = draft.scheme.as_ref().map_or(Scheme::Auto, |scheme| *scheme.get_ref());
-        let parts = KeyFile { scheme: scheme.into(), passphrase, ..KeyFile::of_halves(key.expose(), secret) };
+        let halves = KeyFile { scheme: scheme.into(), ..KeyFile::of_halves(key.expose(), secret) };
+        let (parts, passphrase_from) = match passphrase {
+            Some(read) => read.map(|(passphrase, from)| (halves.with_passphrase(&passphrase), Some(from)))?,
+            None => (halves, None),
+        };
         match parts.credentials(self.name) {
             Ok(credentials) => {
                 let credentials = Arc::new(credentials);
@@ -154,11 +154,10 @@ impl Reader<'_, '_> {
         None
     }
 
-    /// What its owner chose when the key was made.
+    /// What its owner chose when the key was made, with whatever stands around it.
     fn passphrase(&mut self, typed: &Spanned<Source>) -> Option<(Secret, String)> {
-        let (read, from) = self.secret(typed, "passphrase")?;
-        let passphrase = Secret::new(read.expose().trim().to_owned());
-        if passphrase.expose().is_empty() {
+        let (passphrase, from) = self.secret(typed, "passphrase")?;
+        if passphrase.expose().trim().is_empty() {
             self.mistaken(&typed.span(), "passphrase", &format!("{from} is empty"), Mistake::Placeholder);
             return None;
         }
@@ -221,7 +220,7 @@ impl Reader<'_, '_> {
         Some((secret, format!("credential {name} ({})", path.display())))
     }
 
-    /// What is in a file, and a warning where others could read it too.
+    /// All that is in a file, and a warning where others could read it too.
     fn file(&mut self, at: &Range<usize>, key: &str, path: &Path) -> Option<Secret> {
         let text = match read(path, LONGEST_SECRET) {
             Ok(text) => text,
@@ -241,7 +240,7 @@ impl Reader<'_, '_> {
             self.mistaken(at, key, &format!("{} is empty", path.display()), Mistake::Placeholder);
             return None;
         }
-        Some(Secret::new(secret.expose().trim().to_owned()))
+        Some(secret)
     }
 
     fn wrong(&mut self, at: &Range<usize>, key: &str, what: &str) {

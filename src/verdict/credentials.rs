@@ -95,7 +95,7 @@ fn with_passphrase(credentials: &Credentials, venue: &Venue) -> Vec<Finding> {
             Ok(()) => Vec::new(),
         };
     };
-    if passphrase == secret {
+    let mut found = if passphrase == secret {
         wrong(M::Swapped, "the secret stands in the passphrase's place too, and would be sent: correct it before")
     } else if passphrase == key {
         wrong(M::Swapped, "the key stands in the passphrase's place too")
@@ -117,7 +117,14 @@ fn with_passphrase(credentials: &Credentials, venue: &Venue) -> Vec<Finding> {
         vec![Finding::possible(M::BareBase64, what)]
     } else {
         Vec::new()
+    };
+    // Of a JSON it is taken as it stands there, for whoever made the key may have meant it so.
+    if passphrase.trim() != passphrase {
+        let what =
+            format!("credentials \"{name}\": there is white space around the passphrase, and it is sent with it");
+        found.push(Finding::possible(M::StrayWhiteSpace, what));
     }
+    found
 }
 
 /// An Exchange key is 32 hex digits, its secret base64 of 64 bytes.

@@ -1,7 +1,7 @@
 //! What Coinbase Exchange wants of a configuration, and Advanced Trade does not: a passphrase, an endpoint, accounts.
 
 use serde_json::Value;
-use tickerd::verdict::Mistake;
+use tickerd::{auth::Mended, verdict::Mistake};
 
 use super::*;
 
@@ -46,6 +46,8 @@ fn a_passphrase_is_read_from_where_it_is() {
         let credentials = config.feeds[0].credentials.as_ref().expect("the feed signs");
         assert_eq!((credentials.key(), credentials.algorithm()), (KEY, "HMAC-SHA256"));
         assert_eq!(credentials.passphrase().map(Secret::expose), Some(CANARY), "it is trimmed");
+        let mended: &[_] = if from == "work/phrase" { &[Mended::WhiteSpace] } else { &[] };
+        assert_eq!(credentials.mended(), mended, "and that is said: {from}");
         assert!(config.warnings.is_empty(), "HMAC is how one signs here: {:?}", config.warnings);
         assert!(!format!("{config:?}").contains(CANARY));
     }

@@ -11,7 +11,7 @@ use tickerd::{
     venue::{Offset, Permissions, Product, Reason, Request, Subscribe, Venue, exchange::EXCHANGE},
     verdict::{
         self,
-        Certainty::{self, Possible, Wrong},
+        Certainty::{self, Noted, Possible, Wrong},
         Evidence, Finding, Mistake as M, RestSaid, SchemeUsed,
     },
 };
@@ -202,6 +202,13 @@ fn fields() -> Vec<Case> {
     ]
 }
 
+/// What is found where the passphrase came from a file or a variable.
+fn trimmed(passphrase: &str) -> Vec<Finding> {
+    let halves = file_of(KEY, SECRET, None, tickerd::auth::Scheme::Auto);
+    let file = halves.with_passphrase(&Secret::new(passphrase.to_owned()));
+    verdict::of_credentials(&file.credentials("main").expect("a shared secret"), &EXCHANGE, NOW)
+}
+
 fn pairs() -> Vec<Case> {
     let at = |venue: &Venue, credentials: &Credentials| {
         let found = verdict::of_credentials(credentials, venue, NOW);
@@ -222,6 +229,13 @@ fn pairs() -> Vec<Case> {
         ("key and secret swapped", unreadable(SECRET, KEY, PASSPHRASE), M::Swapped, Wrong),
         ("a passphrase of two lines", unreadable(KEY, SECRET, "a\nb"), M::Passphrase, Wrong),
         ("a placeholder", here(KEY, SECRET, Some("YOUR_PASSPHRASE")), M::Placeholder, Wrong),
+        (
+            "a blank behind the passphrase, in a JSON",
+            here(KEY, SECRET, Some("my phrase ")),
+            M::StrayWhiteSpace,
+            Possible,
+        ),
+        ("a blank behind the passphrase, set right", trimmed(" my phrase\n"), M::StrayWhiteSpace, Noted),
         ("no base64", here(KEY, "hunter2hunter2!", Some(PASSPHRASE)), M::BareBase64, Wrong),
         ("hex", here(KEY, &hex::encode(key()), Some(PASSPHRASE)), M::BareBase64, Wrong),
         ("half a secret", here(KEY, &SECRET[..44], Some(PASSPHRASE)), M::BareBase64, Possible),
@@ -340,6 +354,7 @@ fn one_slip_is_one_finding() {
 fn what_is_right_is_not_found() {
     let credentials = own();
     assert_eq!(verdict::of_credentials(&credentials, &EXCHANGE, NOW), []);
+    assert_eq!(trimmed(&format!("{PASSPHRASE}\r\n")), [], "a line break is how a file ends");
     for (round, channel) in EXCHANGE.channels.iter().enumerate() {
         let millis = [0, 7, 999][round % 3];
         let stamp = Stamp { unix: NOW - round as u64, millis, nonce: [0; 16] };
