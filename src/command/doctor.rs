@@ -90,6 +90,9 @@ fn look(patient: &Patient, around: &Surroundings, report: &mut Report) -> bool {
     for warning in &patient.warnings {
         report.add("configuration", Outcome::Doubtful, warning);
     }
+    for warning in &patient.of_credentials {
+        report.add("credentials", Outcome::Doubtful, warning);
+    }
     for origin in &patient.credentials {
         let credentials = &origin.credentials;
         let feed = patient.feeds.iter().find(|feed| uses(feed, credentials));

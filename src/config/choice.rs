@@ -12,7 +12,7 @@ use super::{
     feed::unknown_credentials,
     load::{load, named, names},
     nearest,
-    surroundings::read,
+    surroundings::{open_to_all, read},
 };
 use crate::auth::{Credentials, KeyFile, Secret, key::KeyError};
 
@@ -40,6 +40,8 @@ pub struct Choice {
 pub struct Chosen {
     /// They, and where they are from.
     pub origin: Origin,
+    /// What is worth saying of where they are from.
+    pub warnings: Vec<String>,
     /// The configuration, where there is one and it is right.
     pub config: Option<Config>,
 }
@@ -81,25 +83,29 @@ impl Chosen {
 /// When there are none, or several and none is chosen, or they can not sign.
 pub fn choose(choice: &Choice, around: &Surroundings) -> Result<Chosen, ChoiceError> {
     let flags = Flags { config: choice.config.clone(), feed: choice.feed.clone(), ..Flags::default() };
-    let origin = match choice {
+    let (origin, warnings) = match choice {
         Choice { key_file: Some(file), .. } => key_file("key-file", &around.directory.join(file))?,
         Choice { feed: Some(feed), .. } => of_feed(feed, &flags, around)?,
         Choice { credentials: Some(name), .. } => called(name, &flags, around)?,
         _ => only(&flags, around)?,
     };
     // A configuration that is wrong elsewhere keeps nobody from signing.
-    Ok(Chosen { origin, config: load(&flags, around).ok() })
+    Ok(Chosen { origin, warnings, config: load(&flags, around).ok() })
 }
 
-fn of_feed(feed: &str, flags: &Flags, around: &Surroundings) -> Result<Origin, ChoiceError> {
+/// Credentials, and what is worth saying of where they are from.
+type Found = (Origin, Vec<String>);
+
+fn of_feed(feed: &str, flags: &Flags, around: &Surroundings) -> Result<Found, ChoiceError> {
     let config = load(flags, around).map_err(ChoiceError::Config)?;
     // All other feeds were left out, and what only they use.
-    config.credentials.into_iter().next().ok_or_else(|| ChoiceError::Unsigned(feed.to_owned()))
+    let origin = config.credentials.into_iter().next().ok_or_else(|| ChoiceError::Unsigned(feed.to_owned()))?;
+    Ok((origin, Vec::new()))
 }
 
-fn called(name: &str, flags: &Flags, around: &Surroundings) -> Result<Origin, ChoiceError> {
-    if let Some(origin) = where_there_is_a_file(named(name, flags, around))?.flatten() {
-        return Ok(origin);
+fn called(name: &str, flags: &Flags, around: &Surroundings) -> Result<Found, ChoiceError> {
+    if let Some(found) = where_there_is_a_file(named(name, flags, around))?.flatten() {
+        return Ok(found);
     }
     let store = Store::new(around);
     match store.find(name) {
@@ -112,7 +118,7 @@ fn called(name: &str, flags: &Flags, around: &Surroundings) -> Result<Origin, Ch
     }
 }
 
-fn only(flags: &Flags, around: &Surroundings) -> Result<Origin, ChoiceError> {
+fn only(flags: &Flags, around: &Surroundings) -> Result<Found, ChoiceError> {
     let store = Store::new(around);
     let mut known = where_there_is_a_file(names(flags, around))?.unwrap_or_default();
     if known.is_empty() {
@@ -120,7 +126,7 @@ fn only(flags: &Flags, around: &Surroundings) -> Result<Origin, ChoiceError> {
     }
     match known.as_slice() {
         [name] => called(name, flags, around),
-        [] => environment(around, &store),
+        [] => environment(around, &store).map(|origin| (origin, Vec::new())),
         _ => Err(ChoiceError::Several(known)),
     }
 }
@@ -152,12 +158,12 @@ fn environment(around: &Surroundings, store: &Store) -> Result<Origin, ChoiceErr
     }
 }
 
-fn key_file(name: &str, path: &Path) -> Result<Origin, ChoiceError> {
+fn key_file(name: &str, path: &Path) -> Result<Found, ChoiceError> {
     let text = read(path, LONGEST_SECRET).map_err(|error| ChoiceError::Unreadable(path.to_owned(), error))?;
     let from = path.display().to_string();
     let credentials = KeyFile::read(&Secret::new(text)).and_then(|file| file.credentials(name));
     let credentials = credentials.map_err(|error| ChoiceError::Key(from.clone(), error))?;
-    Ok(Origin::of_file(credentials, &from))
+    Ok((Origin::of_file(credentials, &from), open_to_all(path).into_iter().collect()))
 }
 
 /// That no file was found is no error here, unless one was named.

@@ -1,6 +1,6 @@
 //! Reads credentials from where the configuration says that they are. What goes wrong here is told without them.
 
-use std::{ops::Range, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
+use std::{ops::Range, path::Path, sync::Arc};
 
 use toml::Spanned;
 
@@ -9,7 +9,7 @@ use super::{
     draft::{self, Scheme, Source},
     layers::SOURCES,
     review::Review,
-    surroundings::read,
+    surroundings::{open_to_all, read},
 };
 use crate::{
     auth::{KeyFile, Secret, Signer, key::KeyError},
@@ -230,10 +230,8 @@ impl Reader<'_, '_> {
                 return None;
             }
         };
-        let open = std::fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o004 != 0);
-        if open && key != "key" {
-            let path = path.display();
-            self.review.warnings.push(format!("{path} holds a secret and everyone can read it: chmod 600 {path}"));
+        if key != "key" {
+            self.review.warnings.extend(open_to_all(path));
         }
         let secret = Secret::new(text);
         if secret.expose().trim().is_empty() {

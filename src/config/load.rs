@@ -174,11 +174,18 @@ pub(super) fn names(flags: &Flags, around: &Surroundings) -> Result<Vec<String>,
     drafted(flags, around, |draft, _| draft.credentials.keys().cloned().collect())
 }
 
-/// The configuration's credentials of this name, whether or not a feed uses them; None where it has none.
-pub(super) fn named(name: &str, flags: &Flags, around: &Surroundings) -> Result<Option<Origin>, ConfigError> {
+/// The configuration's credentials of this name, whether or not a feed uses them, and what is worth saying of them; None where
+/// it has none.
+pub(super) fn named(
+    name: &str,
+    flags: &Flags,
+    around: &Surroundings,
+) -> Result<Option<(Origin, Vec<String>)>, ConfigError> {
     drafted(flags, around, |draft, review| {
         let typed = draft.credentials.get(name)?;
-        credentials::review(name, typed, "this command", review)
+        let known = review.warnings.len();
+        let origin = credentials::review(name, typed, "this command", review)?;
+        Some((origin, review.warnings.split_off(known)))
     })
 }
 

@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{self, Read},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -75,6 +76,13 @@ impl Surroundings {
         settings.sort_by(|a, b| a.keys.cmp(&b.keys));
         settings
     }
+}
+
+/// What to say of a file with a secret in it that others can read too.
+pub(super) fn open_to_all(path: &Path) -> Option<String> {
+    let open = std::fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o004 != 0);
+    let path = path.display();
+    open.then(|| format!("{path} holds a secret and everyone can read it: chmod 600 {path}"))
 }
 
 /// Reads a text of at most `longest` bytes.

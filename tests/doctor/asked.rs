@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt,
     process::{Command, Output},
     sync::Arc,
 };
@@ -151,4 +152,26 @@ fn a_feed_that_signs_nothing_does_not_say_whose_a_message_is() {
     let output = examine(&["--message", "answer.json"]);
     assert_eq!(output.status.code(), Some(78), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stderr).contains("what the venue answered"), "{output:?}");
+}
+
+/// `run` and `check` warn of it, and whoever is refused asks the doctor.
+#[test]
+fn a_key_file_that_everyone_can_read_is_said_to_be_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("key.json");
+    let text = format!(r#"{{"key":"{KEY}","secret":"{SECRET}","passphrase":"{PASSPHRASE}"}}"#);
+    fs::write(&path, text).expect("writes");
+    let path = path.to_str().expect("UTF-8");
+    let config = format!("[credentials.main]\nkey_file = \"{path}\"\n");
+    let warning = format!("! credentials      {path} holds a secret and everyone can read it: chmod 600 {path}\n");
+    for chosen in [["--key-file", path], ["--credentials", "main"]] {
+        for (mode, is_open) in [(0o644, true), (0o640, false), (0o600, false)] {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("ours");
+            let arguments = [&["-c", "config.toml", "--offline"], &chosen[..]].concat();
+            let output = doctor(&config, &arguments, ["", "", ""]);
+            let told = String::from_utf8_lossy(&output.stdout);
+            assert!(output.status.success(), "{output:?}");
+            assert_eq!(told.contains(&warning), is_open, "{chosen:?}, {mode:o}: {told}");
+        }
+    }
 }

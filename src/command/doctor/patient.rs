@@ -23,6 +23,8 @@ pub(super) struct Patient {
     /// How the venue is reached.
     pub net: Net,
     pub warnings: Vec<String>,
+    /// What is worth saying of credentials that no configuration was asked for.
+    pub of_credentials: Vec<String>,
 }
 
 /// Whom what was typed means.
@@ -103,7 +105,7 @@ impl From<Config> for Patient {
         // That is a finding, and said as one.
         warnings.retain(|warning| warning != HMAC_EXPIRED);
         let source = source.map_or_else(|| "options alone".to_owned(), |path| path.display().to_string());
-        Self { source, feeds, credentials, ca_file, net, warnings }
+        Self { source, feeds, credentials, ca_file, net, warnings, of_credentials: Vec::new() }
     }
 }
 
@@ -117,7 +119,7 @@ impl Patient {
         venue: Option<&Venue>,
         around: &Surroundings,
     ) -> Result<Self, ConfigError> {
-        let Chosen { origin, config } = chosen;
+        let Chosen { origin, config, warnings: of_credentials } = chosen;
         let (ca_file, net) = match &config {
             Some(config) => (config.ca_file.clone(), config.net.clone()),
             None => config::reach(file, around)?,
@@ -141,6 +143,6 @@ impl Patient {
             feed.credentials = Some(origin.credentials.clone());
         }
         let source = format!("none: the credentials alone, of {}", origin.key_from);
-        Ok(Self { source, feeds, credentials: vec![origin], ca_file, net, warnings: Vec::new() })
+        Ok(Self { source, feeds, credentials: vec![origin], ca_file, net, warnings: Vec::new(), of_credentials })
     }
 }
