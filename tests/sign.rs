@@ -198,6 +198,28 @@ fn what_can_not_be_signed_is_a_usage_error_and_a_broken_key_is_78() {
     }
 }
 
+/// Swapped arguments were signed, and the venue's refusal of that says nothing of why.
+#[test]
+fn what_is_no_method_is_not_signed() {
+    let path = "/api/v3/brokerage/accounts";
+    for (arguments, said) in [
+        ([path, "GET"], "the method comes first: tickerd sign rest GET /api/v3/brokerage/accounts"),
+        ([path, "post"], "the method comes first: tickerd sign rest POST /api/v3/brokerage/accounts"),
+        (["GETT", path], "there is no such method, of GET, POST, PUT, DELETE, PATCH, HEAD, OPTIONS"),
+        ([path, path], "the method comes first: tickerd sign rest GET /api/v3/brokerage/accounts"),
+    ] {
+        for output in
+            [hmac(&[&["rest"], &arguments[..]].concat(), ""), sign(&[&["rest"], &arguments[..]].concat(), &[], "")]
+        {
+            assert_eq!((output.status.code(), output.stdout.len()), (Some(64), 0), "{arguments:?}");
+            assert!(text(&output.stderr).contains(said), "{}", text(&output.stderr));
+        }
+    }
+    for method in ["get", "Head", "OPTIONS", "patch", "PUT", "delete"] {
+        assert!(hmac(&["rest", method, path], "").status.success(), "{method}");
+    }
+}
+
 #[test]
 fn who_signs_is_chosen_where_there_are_several() {
     let folder = tempfile::tempdir().expect("a folder");

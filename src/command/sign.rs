@@ -24,6 +24,9 @@ use crate::{
 /// The venue takes a timestamp that is this far from its clock, in seconds.
 const TAKEN_WITHIN: u64 = 30;
 
+/// What a request can be made by.
+const METHODS: [&str; 7] = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"];
+
 /// The longest body that is signed: no request of any venue has more than a few kB.
 const LONGEST_BODY: u64 = 1 << 20;
 
@@ -33,6 +36,9 @@ const LONGEST_BODY: u64 = 1 << 20;
 /// When there are no credentials, what is to be signed is none of the venue's, or `out` takes no more.
 pub fn run(cli: &Cli, options: &Sign, around: &Surroundings, out: &mut impl Write) -> Result<(), Failure> {
     keep_out_of_core_files();
+    if let Sign::Rest(rest) = options {
+        is_method(rest)?;
+    }
     let signing = options.signing();
     let choice = signing.which.choice(cli.config.clone());
     let chosen = choose(&choice, around).map_err(no_credentials)?;
@@ -214,6 +220,23 @@ fn request(
         Signer::Jwt(_) => token(chosen, stamp, proof.signature, to_send),
     };
     Ok((shown, mended))
+}
+
+/// A signature over something else is one that no venue takes, and nobody would see it.
+fn is_method(options: &cli::Rest) -> Result<(), Failure> {
+    let method = |text: &str| METHODS.into_iter().find(|method| method.eq_ignore_ascii_case(text.trim()));
+    if method(&options.method).is_some() {
+        return Ok(());
+    }
+    let what = match method(&options.target) {
+        Some(second) => format!("the method comes first: tickerd sign rest {second} {}", options.method),
+        None => format!(
+            "there is no such method, of {}, and the method comes first: tickerd sign rest GET {}",
+            METHODS.join(", "),
+            options.target
+        ),
+    };
+    Err(Failure::new(Status::Usage, what))
 }
 
 fn body(options: &cli::Rest, around: &Surroundings) -> Result<String, Failure> {
