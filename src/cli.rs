@@ -165,7 +165,7 @@ pub struct Simulator {
     #[arg(long, value_name = "NAME", default_value = "advanced-trade")]
     pub venue: String,
     /// Where to listen; the first line of stdout is the URL
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0", value_parser = address)]
     pub listen: SocketAddr,
     /// How many times faster than life, or max
     #[arg(long, value_name = "N", default_value = "1")]
@@ -235,6 +235,13 @@ impl Cli {
             | Command::Simulator(_) => Flags { config, ..Flags::default() },
         }
     }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        let port = text.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or(8080_u16);
+        format!("no address to listen at; write it as 127.0.0.1:{port}, [::1]:{port} or 0.0.0.0:{port}")
+    })
 }
 
 fn seconds(text: &str) -> Result<Duration, &'static str> {
@@ -363,6 +370,17 @@ mod tests {
                 Ok(cli) => panic!("{line}: {cli:?}"),
             }
         }
+    }
+
+    #[test]
+    fn an_address_has_a_host_and_a_port() {
+        for (typed, written) in
+            [("80", "127.0.0.1:80, [::1]:80"), (":80", "0.0.0.0:80"), ("localhost", "127.0.0.1:8080")]
+        {
+            let error = parse(&format!("tickerd simulator --listen {typed}")).expect_err(typed).to_string();
+            assert!(error.contains("no address to listen at") && error.contains(written), "{error}");
+        }
+        parse("tickerd simulator --listen [::1]:0").expect("an address");
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub use place::{Place, Problem};
 pub use store::{Store, Stored, write as store};
 pub use surroundings::{Surroundings, read};
 
+pub(crate) use nearest::hint;
+
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};

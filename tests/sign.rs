@@ -175,7 +175,8 @@ fn what_can_be_mended_is_mended_and_said() {
 #[test]
 fn what_can_not_be_signed_is_a_usage_error_and_a_broken_key_is_78() {
     for (arguments, said) in [
-        (&["ws", "--channel", "tickr"][..], "there is heartbeats, candles"),
+        (&["ws", "--channel", "ticker_bach"][..], "has no \"ticker_bach\"; did you mean \"ticker_batch\"?"),
+        (&["ws", "--channel", "orderbook"], "there is \"heartbeats\", \"candles\""),
         (&["ws", "--channel", "ticker"], "must be told of which"),
         (&["ws", "--channel", "ticker", "--product", "BTC"], "is not how a product is spelt"),
         (&["ws", "--channel", "user", "--venue", "kraken"], "there is advanced-trade"),

@@ -15,7 +15,7 @@ use crate::{
     auth::{Signer, Stamp, jwt::Claims},
     cli::{self, Cli, Sign},
     clock::Clock,
-    config::{Chosen, HMAC_EXPIRED, Surroundings, choose, read},
+    config::{Chosen, HMAC_EXPIRED, Surroundings, choose, hint, read},
     exit::{Failure, Status},
     random::Random,
     venue::{Channel, Product, Products, Request, Subscribe, Venue},
@@ -137,7 +137,7 @@ fn channel(given: &str, venue: &Venue, mended: &mut Vec<String>) -> Result<&'sta
         return Ok(meant);
     }
     let known: Vec<_> = venue.channels.iter().map(|channel| channel.name).collect();
-    let what = format!("--channel: {} has no \"{given}\"; there is {}", venue.name, known.join(", "));
+    let what = format!("--channel: {} has no \"{given}\"; {}", venue.name, hint(given, &known, '"'));
     Err(Failure::new(Status::Usage, what))
 }
 

@@ -5,7 +5,7 @@ use std::{ops::Range, path::Path, sync::Arc};
 use toml::Spanned;
 
 use super::{
-    Origin,
+    Origin, Place,
     draft::{self, Scheme, Source},
     layers::SOURCES,
     review::Review,
@@ -225,7 +225,10 @@ impl Reader<'_, '_> {
         let text = match read(path, LONGEST_SECRET) {
             Ok(text) => text,
             Err(cause) => {
-                let what = format!("{} can not be read: {cause}; {}", path.display(), self.by);
+                let what = format!("{} can not be read: {cause}", path.display());
+                // Who types an option knows what it is for, and not how we call what he made by it.
+                let is_option = matches!(self.review.layers.place(at), Place::Option(_));
+                let what = if is_option { what } else { format!("{what}; {}", self.by) };
                 self.wrong(at, key, &what);
                 return None;
             }

@@ -8,7 +8,7 @@ use toml::Spanned;
 
 use whereabouts::Whereabouts;
 
-use super::{Feed, IfRefused, Origin, Store, draft, nearest, review::Review};
+use super::{Feed, IfRefused, Origin, Place, Store, draft, nearest, review::Review};
 use crate::{
     auth::key,
     venue::{self, Channel, Products, Selection, Unfit, Unselectable, Venue},
@@ -212,7 +212,11 @@ impl Reader<'_, '_> {
         };
         if let Some(needy) = needy.filter(|_| typed.is_empty()) {
             let at = self.draft.products.as_ref().map_or_else(|| self.at.clone(), Spanned::span);
-            self.wrong(&at, "products", &format!("{needy}; name some, as in BTC-USD, ETH-USD"));
+            let some = match self.review.layers.place(&at) {
+                Place::Option(_) => "--product BTC-USD,ETH-USD",
+                Place::Line(..) | Place::Variable(_) => "products = [\"BTC-USD\"]",
+            };
+            self.wrong(&at, "products", &format!("{needy}; name some: {some}"));
         }
         if self.review.problems.len() > before {
             return None;

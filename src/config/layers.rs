@@ -226,10 +226,37 @@ fn explain(message: &str, key: &str) -> String {
         }
         _ if key == "feed" => "a list is expected; write [[feed]], with two brackets, before each feed".to_owned(),
         _ => {
-            let message = message.strip_prefix("invalid type: ").unwrap_or(message);
-            format!("found {}", message.replace("a sequence", "a list, as in [\"BTC-USD\"]"))
+            let message = message.strip_prefix("invalid type: ").unwrap_or(message).replace("a sequence", "a list");
+            let found = match message.split_once(',') {
+                Some(("sequence", expected)) => format!("found a list,{expected}"),
+                Some(("map", expected)) => format!("found a table,{expected}"),
+                _ => format!("found {message}"),
+            };
+            match example(last) {
+                Some(example) if found.ends_with("expected a string") => format!("{found}, as in \"{example}\""),
+                Some(example) if found.ends_with("expected a list") => format!("{found}, as in [\"{example}\"]"),
+                _ => found,
+            }
         }
     }
+}
+
+/// A text that the key, or one of its list, may well have; None where any will do.
+fn example(key: &str) -> Option<&'static str> {
+    Some(match key {
+        "channels" => "ticker_batch",
+        "products" => "BTC-USD",
+        "accounts" => "ID",
+        "queue" => "32MiB",
+        "size" => "1GiB",
+        "free" => "5GiB",
+        "every" => "1h",
+        "age" => "30d",
+        "sync" => "1s",
+        "drain" => "10s",
+        "listen" => "127.0.0.1:9273",
+        _ => return None,
+    })
 }
 
 /// How a source is written.

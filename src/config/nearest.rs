@@ -13,7 +13,7 @@ pub(super) fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>)
 }
 
 /// "did you mean …?", or all that there is to choose from.
-pub(super) fn hint(given: &str, known: &[&str], quote: char) -> String {
+pub(crate) fn hint(given: &str, known: &[&str], quote: char) -> String {
     match nearest(given, known.iter().copied()) {
         Some(word) => format!("did you mean {quote}{word}{quote}?"),
         None => format!("there is {}", list(known, quote)),

@@ -227,7 +227,7 @@ fn an_error_in_a_flag_names_the_flag() {
     for (flags, message) in [
         (flags(&["tickr"], &["BTC-USD"]), "--channel: advanced-trade has no \"tickr\"; did you mean \"ticker\"?"),
         (flags(&["ticker"], &["ethusd"]), "--product: \"ethusd\" is not how a product is spelt: \"ETH-USD\"?"),
-        (flags(&["ticker"], &[]), "--channel: \"ticker\" must be told of which; name some, as in BTC-USD, ETH-USD"),
+        (flags(&["ticker"], &[]), "--channel: \"ticker\" must be told of which; name some: --product BTC-USD,ETH-USD"),
         (Flags { venue: Some("coinbase".into()), ..flags(&["ticker"], &["A-B"]) }, "--venue: \"coinbase\" is no venue"),
         (Flags { url: Some("x".into()), ..flags(&["ticker"], &["A-B"]) }, "--url: "),
         (Flags { key_file: Some("gone".into()), ..flags(&["ticker"], &["A-B"]) }, "--key-file: "),
@@ -236,6 +236,7 @@ fn an_error_in_a_flag_names_the_flag() {
     ] {
         let error = load(&flags, &machine.around).expect_err(message).to_string();
         assert_says(&error, &[message]);
+        assert!(!error.contains("wants it for"), "by names that nobody typed: {error}");
     }
 }
 
@@ -272,8 +273,27 @@ fn an_error_names_file_line_key_and_the_nearest_right_one() {
         ("[output]\npath = 1", "config.toml:2: output.path: found integer `1`, expected a string"),
         (
             "[[feed]]\nchannels = \"ticker\"",
-            "config.toml:2: feed.channels: found string \"ticker\", expected a list, as in",
+            "config.toml:2: feed.channels: found string \"ticker\", expected a list, as in [\"ticker_batch\"]",
         ),
+        (
+            "[[feed]]\nproducts = \"BTC-USD\"",
+            "config.toml:2: feed.products: found string \"BTC-USD\", expected a list, as in [\"BTC-USD\"]",
+        ),
+        (
+            "[[feed]]\nchannels = [1]",
+            "config.toml:2: feed.channels: found integer `1`, expected a string, as in \"ticker_batch\"",
+        ),
+        ("[output]\nqueue = 32", "config.toml:2: output.queue: found integer `32`, expected a string, as in \"32MiB\""),
+        (
+            "[output]\nrotate = { every = 1 }",
+            "config.toml:2: output.rotate.every: found integer `1`, expected a string, as in \"1h\"",
+        ),
+        ("[output]\nsync = true", "config.toml:2: output.sync: found boolean `true`, expected a string, as in \"1s\""),
+        (
+            "[service]\ndrain = [\"10s\"]",
+            "config.toml:2: service.drain: found a list, expected a string, as in \"10s\"",
+        ),
+        ("[output]\npath = {}", "config.toml:2: output.path: found a table, expected a string"),
         ("output = 3", "config.toml:1: output: found integer `3`, expected a table"),
         // Values.
         ("[output]\nrecord = \"rwa\"", "config.toml:2: output.record: \"rwa\" is not known; did you mean \"raw\"?"),
@@ -331,7 +351,10 @@ fn an_error_in_a_feed_names_what_was_probably_meant() {
             ":4: feed.channels: advanced-trade-user has no \"ticker\"; advanced-trade has: write a feed of its own with \
              venue = \"advanced-trade\"",
         ),
-        ("channels = [\"ticker\"]", ":1: feed.products: \"ticker\" must be told of which"),
+        (
+            "channels = [\"ticker\"]",
+            ":1: feed.products: \"ticker\" must be told of which; name some: products = [\"BTC-USD\"]",
+        ),
         ("channels = [\"ticker\"]\nproducts = []", ":4: feed.products: \"ticker\" must be told of which"),
         (
             "channels = [\"ticker\"]\nproducts = [\n  \"BTC-USD\",\n  \"ETH_USD\"\n]",
