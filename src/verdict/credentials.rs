@@ -16,7 +16,8 @@ use crate::{
 #[must_use]
 pub fn of_key_error(error: &KeyError) -> Finding {
     let mistake = match error {
-        KeyError::NoKey | KeyError::NoSecret | KeyError::Placeholder(_) | KeyError::Missing(_) => M::Placeholder,
+        KeyError::NoKey | KeyError::NoSecret | KeyError::Placeholder(_) => M::Placeholder,
+        KeyError::NotAKeyFile { .. } | KeyError::Missing(_) => M::KeyFile,
         KeyError::OddPassphrase => M::Passphrase,
         KeyError::Swapped | KeyError::KeyAsPassphrase | KeyError::NameAsSecret | KeyError::PrivateAsKey => M::Swapped,
         // The Exchange's secrets are base64 of 64 bytes: what looks like an Ed25519 key whose halves differ.
@@ -29,8 +30,7 @@ pub fn of_key_error(error: &KeyError) -> Finding {
         | KeyError::NotBase64
         | KeyError::Damaged
         | KeyError::Encrypted
-        | KeyError::FileAsSecret
-        | KeyError::NotAKeyFile { .. } => M::FlattenedPem,
+        | KeyError::FileAsSecret => M::FlattenedPem,
         KeyError::Size { .. } | KeyError::Length(_) | KeyError::NotAKey(_) => M::BareBase64,
         KeyError::Legacy => M::LegacyKey,
     };

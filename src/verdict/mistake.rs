@@ -49,6 +49,7 @@ pub enum Mistake {
     Passphrase,
     TooSlow,
     TooLong,
+    KeyFile,
 }
 
 use Mistake as M;
@@ -65,7 +66,7 @@ const fn row(mistake: Mistake, title: &'static str, why: &'static str, remedy: &
 }
 
 #[rustfmt::skip]
-const TABLE: [Row; 39] = [
+const TABLE: [Row; 40] = [
     row(M::Swapped, "key and secret are swapped, or are not a pair",
         "the venue looks for a key of that name and has none",
         "put the key's name (organizations/…/apiKeys/…) under key, and the private key under secret; that is never sent"),
@@ -183,6 +184,9 @@ const TABLE: [Row; 39] = [
     row(M::TooLong, "a message that is longer than the venue reads",
         "it drops what is too long, and the connection with it",
         "spread the products over several messages"),
+    row(M::KeyFile, "a key file that is not the portal's JSON, or is cut off",
+        "name or id, and privateKey, are read from it, and what is missing there nobody can make up for",
+        "download it again from https://portal.cdp.coinbase.com and use it unchanged; where it is not given out twice, make another key"),
 ];
 
 /// What is otherwise at a venue than the table says.
@@ -246,8 +250,8 @@ mod tests {
                 }
             }
         }
-        let numbers = [M::Swapped, M::Url, M::Passing, M::Passphrase, M::TooSlow, M::TooLong].map(M::row);
-        assert_eq!(numbers, [1, 35, 36, 37, 38, 39]);
+        let numbers = [M::Swapped, M::Url, M::Passing, M::Passphrase, M::TooSlow, M::TooLong, M::KeyFile].map(M::row);
+        assert_eq!(numbers, [1, 35, 36, 37, 38, 39, 40]);
     }
 
     #[test]

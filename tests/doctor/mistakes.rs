@@ -81,6 +81,28 @@ fn pairs() -> Vec<Case> {
     ]
 }
 
+/// What is said of a file that was meant to be the portal's JSON.
+fn key_files() -> Vec<Case> {
+    let of = |json: &str| match Credentials::from_key_file("main", &Secret::new(json.to_owned())) {
+        Ok(credentials) => verdict::of_credentials(&credentials, venue(), NOW),
+        Err(error) => vec![verdict::of_key_error(&error)],
+    };
+    let whole = json!({ "name": NAME, "privateKey": pem(&ed_key(), "PRIVATE KEY") }).to_string();
+    assert_eq!(of(&whole), []);
+    vec![
+        ("a file that is cut off", of(&whole[..whole.len() / 2]), M::KeyFile, Wrong),
+        ("an empty object", of("{}"), M::KeyFile, Wrong),
+        ("a PEM for a file", of(&pem(&ed_key(), "PRIVATE KEY")), M::KeyFile, Wrong),
+        ("no privateKey", of(&json!({ "name": NAME }).to_string()), M::KeyFile, Wrong),
+        (
+            "YOUR_KEY in a file",
+            of(&json!({ "name": "YOUR_KEY", "privateKey": "x" }).to_string()),
+            M::Placeholder,
+            Wrong,
+        ),
+    ]
+}
+
 fn subscribes() -> Vec<Case> {
     let key = hmac_key();
     let of = |message: Value| {
@@ -371,7 +393,7 @@ fn spellings() -> Vec<Case> {
 
 #[test]
 fn each_mistake_is_named_first() {
-    let cases = [pairs(), subscribes(), fields(), requests(), tokens(), refusals(), spellings()].concat();
+    let cases = [pairs(), key_files(), subscribes(), fields(), requests(), tokens(), refusals(), spellings()].concat();
     let mut wrong = Vec::new();
     for (case, found, mistake, certainty) in &cases {
         if found.first().is_none_or(|first| (first.mistake, first.certainty) != (*mistake, *certainty)) {

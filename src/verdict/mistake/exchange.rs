@@ -109,4 +109,7 @@ pub(super) const ROWS: &[Row] = &[
     row(M::Passing, "no mistake that is known: a refusal that may pass",
         "the venue's REST interface takes the same key",
         "ask again with a new signature, more slowly each time; tickerd does so by itself"),
+    row(M::KeyFile, "a key file that is no JSON of key, secret and passphrase, or is cut off",
+        "key, secret and passphrase are read from it, and what is missing there nobody can make up for",
+        "write {\"key\": \"…\", \"secret\": \"…\", \"passphrase\": \"…\"}, or let `tickerd credential add exchange --venue exchange` write it"),
 ];
