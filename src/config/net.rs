@@ -129,8 +129,10 @@ impl Route {
         // The small letters first, as curl has it; HTTP_PROXY in capitals is what a CGI's client may set.
         let first = |names: &[&'static str]| {
             let found = names.iter().find_map(|name| Some((*name, around.var(name)?)));
-            let read = found.map(|(name, url)| Proxy::parse(url, format!("${name}")).map(Arc::new)).transpose();
-            read.map_err(|what| Problem::new(Place::Variable("the environment".to_owned()), "", what))
+            let read = found.map(|(name, url)| {
+                Proxy::parse(url, format!("${name}")).map(Arc::new).map_err(|what| format!("${name} {what}"))
+            });
+            read.transpose().map_err(|what| Problem::new(Place::Variable("the environment".to_owned()), "", what))
         };
         let secure = first(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"])?;
         let plain = first(&["http_proxy", "all_proxy", "ALL_PROXY"])?;
@@ -204,11 +206,11 @@ impl Proxy {
     /// Reads a URL. What is wrong is told without it: it may hold a password.
     ///
     /// # Errors
-    /// When it names no proxy that is known here.
+    /// When it names no proxy that is known here: what it does wrong, to be put behind where it was read from.
     pub fn parse(url: &str, from: String) -> Result<Self, String> {
         let wrong = |what: &str| {
             Err(format!(
-                "{from} {what}: http://HOST:PORT or socks5://HOST:PORT, with USER:PASSWORD@ before the host where it asks for that"
+                "{what}: http://HOST:PORT or socks5://HOST:PORT, with USER:PASSWORD@ before the host where it asks for that"
             ))
         };
         let (scheme, rest) = url.trim().split_once("://").unwrap_or_else(|| ("http", url.trim()));
@@ -216,9 +218,9 @@ impl Proxy {
             "http" => (Kind::Http, 80),
             "socks5" | "socks5h" => (Kind::Socks, 1080),
             "https" => {
-                return wrong(
-                    "speaks TLS itself, which is not built; what it carries is encrypted end to end in any case",
-                );
+                return Err("names a proxy that is spoken to over TLS (https://), which is not built: write http://HOST:PORT or \
+                            socks5://HOST:PORT; what goes through is encrypted end to end in any case"
+                    .to_owned());
             }
             _ => return wrong("is no proxy that is known here"),
         };
@@ -293,10 +295,12 @@ fn route(draft: &draft::Net, review: &mut Review) -> Option<Route> {
     let read = match typed.get_ref() {
         Source::Inline(text) if text == "none" => return Some(Route::Direct),
         Source::Inline(text) if text.contains('@') => Err(REFUSED.to_owned()),
-        Source::Inline(text) => Proxy::parse(text, "the configuration".to_owned()),
+        Source::Inline(text) => {
+            Proxy::parse(text, "the configuration".to_owned()).map_err(|what| format!("this {what}"))
+        }
         _ => {
             let (url, from) = credentials::text("net", "proxy", typed, review)?;
-            Proxy::parse(url.expose(), from)
+            Proxy::parse(url.expose(), from.clone()).map_err(|what| format!("{from} {what}"))
         }
     };
     match read {
@@ -344,8 +348,11 @@ mod tests {
             "http://u:1234/canary@p:3128",
         ] {
             let error = Proxy::parse(wrong, "$X".into()).expect_err(wrong);
-            assert!(error.starts_with("$X ") && !error.contains("canary"), "{error}");
+            assert!(error.contains("socks5://HOST:PORT") && !error.contains("canary"), "{error}");
         }
+        let around = around(&[("HTTPS_PROXY", "https://p:3128")]);
+        let told = Net::of_environment(&around).expect_err("not built").to_string();
+        assert!(told.contains(": $HTTPS_PROXY names a proxy that is spoken to over TLS (https://)"), "{told}");
     }
 
     #[test]

@@ -829,6 +829,23 @@ fn check_shows_patterns_as_they_are() {
 }
 
 #[test]
+fn a_proxy_that_is_none_is_told_by_what_was_typed() {
+    for (url, said) in [
+        (
+            "https://p:3128",
+            ":6: net.proxy: this names a proxy that is spoken to over TLS (https://), which is not built: write \
+             http://HOST:PORT or socks5://HOST:PORT; what goes through is encrypted end to end in any case",
+        ),
+        ("ftp://p", ":6: net.proxy: this is no proxy that is known here: http://HOST:PORT"),
+        ("http://:80", ":6: net.proxy: this names no host: "),
+    ] {
+        assert_says(&Machine::with(&format!("{FEED}[net]\nproxy = \"{url}\"\n")).error(), &[said]);
+        let variable = Machine::with(&format!("{FEED}[net]\nproxy = {{ env = \"PROXY\" }}\n")).env("PROXY", url);
+        assert_says(&variable.error(), &[&said.replace("this ", "$PROXY ")]);
+    }
+}
+
+#[test]
 fn a_reload_names_what_is_reached_otherwise_and_where_metrics_are() {
     let before = Machine::with(FEED).config();
     let after = Machine::with(&format!("{FEED}[net]\nip = \"4\"\n[http]\nlisten = \"127.0.0.1:9273\"\n")).config();
