@@ -130,6 +130,20 @@ fn what_is_believed_of_the_exchange_holds_of_the_simulated_one() {
     }
 }
 
+#[test]
+fn a_refusal_is_no_difference_to_be_reported() {
+    let (_runtime, url) = exchange(&[]);
+    let config = config(&url, r#"["full"]"#, r#"["BTC-USD"]"#);
+    let output = doctor(&config, &["-c", "config.toml", "--live", "1"], [KEY, OTHER, PASSPHRASE]);
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(77), "{told}");
+    assert!(!told.contains("DIFFERS") && !told.contains("issue"), "{told}");
+    for what in ["refused      subscribes are not refused", "refused      each subscribe has its ack: 0 of"] {
+        assert!(told.contains(what), "{what}: {told}");
+    }
+    assert!(String::from_utf8_lossy(&output.stderr).contains("which is no difference"), "{output:?}");
+}
+
 /// What `tickerd init` prints is a feed of Advanced Trade that signs nothing: of a message for the Exchange it says nothing.
 #[test]
 fn a_feed_that_signs_nothing_does_not_say_whose_a_message_is() {

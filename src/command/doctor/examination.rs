@@ -205,7 +205,7 @@ impl<'a> Examination<'a> {
             let seen = live::watch(&mut asking, &legs[0], desk.map(|desk| &**desk), span).await;
             asking.leave().await;
             said(print(feed, begun, span, offset, &seen.beliefs, out))?;
-            if seen.refusals.iter().any(|words| feed.venue.reason(words).is_of_credentials()) {
+            if seen.refused {
                 let what = "the venue refuses the credentials, which is no difference: `tickerd doctor` without --live says why";
                 return Err(Failure::new(Status::Refused, what));
             }
@@ -251,10 +251,15 @@ fn print(
         feed.venue.name,
         span.as_secs()
     )?;
-    writeln!(out, "This holds no secret. Where a line says DIFFERS, please paste all of it into an issue.\n")?;
+    // Whoever is refused has nothing to report, unless there is more to it.
+    let differs = |belief: &Belief| belief.holds == Some(false) && !belief.refused;
+    let asks = !beliefs.iter().any(|belief| belief.refused) || beliefs.iter().any(differs);
+    let ask = if asks { " Where a line says DIFFERS, please paste all of it into an issue." } else { "" };
+    writeln!(out, "This holds no secret.{ask}\n")?;
     for belief in beliefs {
         let verdict = match belief.holds {
             Some(true) => "as believed",
+            Some(false) if belief.refused => "refused",
             Some(false) => "DIFFERS",
             None => "not seen",
         };

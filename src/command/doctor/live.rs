@@ -26,6 +26,8 @@ pub(super) struct Belief {
     pub what: &'static str,
     /// Whether it held; None where nothing was seen of it.
     pub holds: Option<bool>,
+    /// It did not hold, since the venue refused the credentials: that is no difference.
+    pub refused: bool,
     /// What was seen.
     pub seen: String,
 }
@@ -37,15 +39,15 @@ pub(super) async fn watch(asking: &mut Asking<'_>, leg: &[Subscribe], desk: Opti
     if let Err(ended) = watch.listen(asking, leg, desk, span).await {
         watch.ended = Some(format!("{ended}, after {} ms", begun.elapsed().as_millis()));
     }
-    Seen { refusals: watch.refusals.clone(), beliefs: watch.beliefs(leg) }
+    Seen { refused: watch.is_refused(), beliefs: watch.beliefs(leg) }
 }
 
 /// What came of it.
 pub(super) struct Seen {
     /// What we believe, each with whether it held.
     pub beliefs: Vec<Belief>,
-    /// The venue's own words, where it refused.
-    pub refusals: Vec<String>,
+    /// The venue refused the credentials.
+    pub refused: bool,
 }
 
 /// What one venue's messages alone can show.
@@ -165,7 +167,12 @@ impl Watch {
         *self.by_channel.entry(channel).or_default() += 1;
     }
 
+    fn is_refused(&self) -> bool {
+        self.refusals.iter().any(|words| self.venue.reason(words).is_of_credentials())
+    }
+
     fn beliefs(mut self, leg: &[Subscribe]) -> Vec<Belief> {
+        let refused = self.is_refused();
         let mut beliefs = vec![
             belief("the connection stands", Some(self.ended.is_none()), option(self.ended.as_ref())),
             belief("subscribes are not refused", Some(self.refusals.is_empty()), list(&self.refusals)),
@@ -181,8 +188,13 @@ impl Watch {
             ),
         ];
         let asked: Vec<_> = leg.iter().flat_map(|subscribe| subscribe.channels.iter().copied()).collect();
+        let mut channels = self.channels(&asked);
+        // Whom a venue refuses it sends nothing, and may send away.
+        for belief in beliefs.iter_mut().chain(&mut channels) {
+            belief.refused = refused && belief.holds == Some(false);
+        }
         beliefs.extend(self.eyes.beliefs(&asked));
-        beliefs.extend(self.channels(&asked));
+        beliefs.extend(channels);
         beliefs.push(belief(
             "no message is of a channel that we do not know",
             Some(self.unknown.is_empty()),
@@ -256,7 +268,7 @@ fn each_second(beats: &[Instant]) -> (Option<bool>, String) {
 }
 
 fn belief(what: &'static str, holds: Option<bool>, seen: impl Into<String>) -> Belief {
-    Belief { what, holds, seen: seen.into() }
+    Belief { what, holds, refused: false, seen: seen.into() }
 }
 
 fn option(value: Option<impl fmt::Display>) -> String {

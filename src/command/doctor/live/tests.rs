@@ -62,6 +62,24 @@ async fn what_differs_is_told() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_a_refusal_keeps_back_is_no_difference() {
+    let words = |words: &str| format!(r#"{{"type":"error","message":"{words}"}}"#);
+    let (refusal, other) = (words("authentication failure"), words("something new"));
+    let refused = |messages: &[&str]| {
+        let beliefs = watched_of(&MARKET, &["ticker"], messages);
+        let differ = |refused| {
+            let all = beliefs.iter().filter(move |belief| belief.holds == Some(false) && belief.refused == refused);
+            all.map(|belief| belief.what).collect::<Vec<_>>()
+        };
+        (differ(true), differ(false))
+    };
+    let of_a_refusal = vec!["subscribes are not refused", "each subscribe has its ack", "ticker"];
+    assert_eq!(refused(&[&refusal]), (of_a_refusal.clone(), vec![]));
+    assert_eq!(refused(&[&refusal, "[1]"]).1, ["each message is one piece of JSON without a line break"]);
+    assert_eq!(refused(&[&other]), (vec![], of_a_refusal), "what is not of credentials is to be reported");
+}
+
 const EXCHANGES_ACK: &str =
     r#"{"type":"subscriptions","channels":[{"name":"full","product_ids":["BTC-USD"],"account_ids":null}]}"#;
 
