@@ -106,6 +106,7 @@ fn every_vector_of_advanced_trade_comes_out() {
         let output = hmac(&[arguments, &["--json"][..]].concat(), BODY);
         let json = json(&output);
         assert_eq!((&json["scheme"], &json["prehash"]), (&"hmac".into(), &(*prehash).into()));
+        assert_eq!(json["token"], Value::Null, "it is a signature");
         assert_eq!((&json["signature"], &json["timestamp"]), (&(*signature).into(), &prehash[..10].into()));
         if arguments[0] == "ws" {
             let message: Value = serde_json::from_str(json["message"].as_str().expect("text")).expect("JSON");
@@ -269,7 +270,8 @@ fn a_token_is_valid_and_claims_what_it_is_for() {
         let output = sign(arguments, &env, "");
         let json = json(&output);
         assert_eq!((&json["scheme"], &json["algorithm"]), (&"jwt".into(), &"ES256".into()));
-        let token = json["signature"].as_str().expect("text");
+        let token = json["token"].as_str().expect("text");
+        assert_eq!(json["signature"], token, "by the name that it has in either scheme");
         assert_eq!(json["prehash"].as_str(), token.rsplit_once('.').map(|(signed, _)| signed));
         let mut rules = Validation::new(Algorithm::ES256);
         rules.validate_nbf = true;

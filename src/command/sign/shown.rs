@@ -92,6 +92,10 @@ impl Shown {
             "valid_until": self.until,
             "mended": self.mended,
         });
+        // What people are shown as the token is found by that name; `signature` it is called in either scheme.
+        if self.scheme == "jwt" {
+            whole["token"] = json!(self.signature);
+        }
         whole[name] = to_send;
         if let ToSend::Request { curl, .. } = &self.to_send {
             whole["curl"] = json!(curl);
