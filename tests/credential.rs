@@ -364,7 +364,12 @@ fn a_person_is_asked_for_a_passphrase_where_keys_have_one() {
     ] {
         let mut person = Person::new();
         let mut child = person.starts(&home, more);
-        let questions = ["key name or id", "secret, all lines", "passphrase"];
+        let is_exchanges = more.contains(&"--venue");
+        let questions = if is_exchanges {
+            ["key, or a whole JSON of key, secret and passphrase", "secret (not shown)", "passphrase (not shown)"]
+        } else {
+            ["key name or id", "secret, all lines", "passphrase"]
+        };
         for (question, answer) in questions[3 - answers.len()..].iter().zip(answers) {
             person.hears(question);
             assert!(!person.sees_what_is_typed());
@@ -376,6 +381,7 @@ fn a_person_is_asked_for_a_passphrase_where_keys_have_one() {
         assert!(person.sees_what_is_typed());
         home.assert_hidden(&person.heard);
         assert!(!person.heard.contains(PASSPHRASE));
+        assert!(!is_exchanges || !person.heard.contains("cdp_api_key"), "{}", person.heard);
         assert!(fs::read_to_string(home.stored()).expect("stored").contains(PASSPHRASE));
         fs::remove_file(home.stored()).expect("was stored");
     }

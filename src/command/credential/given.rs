@@ -35,12 +35,18 @@ pub(super) fn given(file: Option<&Path>, venue: Option<&Venue>, around: &Surroun
 /// From a person at the terminal.
 fn asked(venue: Option<&Venue>) -> Result<KeyFile, Failure> {
     let mut hidden = answered(Hidden::begin())?;
-    let question = "key name or id, or the whole cdp_api_key.json (not shown)";
+    // Where CDP keys sign nothing, nobody is to look for one.
+    let takes_tokens = venue.is_none_or(|venue| venue.tokens);
+    let (question, below) = if takes_tokens {
+        ("key name or id, or the whole cdp_api_key.json (not shown)", "secret, all lines of it (not shown)")
+    } else {
+        ("key, or a whole JSON of key, secret and passphrase (not shown)", "secret (not shown)")
+    };
     let first = answered(hidden.ask(question, is_whole))?;
     let mut key = if is_json(first.expose()) {
         KeyFile::read(&first).map_err(|error| not_stored(&error))?
     } else {
-        let secret = answered(hidden.ask("secret, all lines of it (not shown)", is_whole))?;
+        let secret = answered(hidden.ask(below, is_whole))?;
         KeyFile::of_halves(first.expose(), secret)
     };
     if wants_passphrase(&key, venue) {
