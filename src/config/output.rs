@@ -49,10 +49,15 @@ pub(super) fn review(draft: &draft::Output, review: &mut Review) -> Option<Outpu
 }
 
 fn path(typed: &Spanned<String>, review: &mut Review) -> Option<Destination> {
-    if typed.get_ref() == "-" {
-        return Some(Destination::Stdout);
+    match typed.get_ref().as_str() {
+        // By its name it would be opened anew, whatever it is: even the journal, and from its beginning.
+        "-" | "/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1" => Some(Destination::Stdout),
+        "/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2" => {
+            review.wrong(&typed.span(), "output.path", "stderr is for the log; write \"-\" for stdout, else a file");
+            None
+        }
+        _ => file(typed, "output.path", review).map(Destination::File),
     }
-    file(typed, "output.path", review).map(Destination::File)
 }
 
 fn events(typed: &Spanned<String>, records: Option<&Destination>, review: &mut Review) -> Option<Events> {

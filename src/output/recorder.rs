@@ -5,6 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{Batch, Closed, Entry, Queue};
@@ -45,7 +46,12 @@ impl Recorder {
         stalling: impl FnOnce(),
     ) -> Result<Duration, Closed> {
         origin.annals.note(&event);
-        let Some(target) = self.events else { return Ok(Duration::ZERO) };
+        let Some(target) = self.events else {
+            // Whatever else is said of it is for people, and the like of it is said once: this is the record.
+            let (event, data) = (event.name(), Value::Object(event.data(&origin.account)));
+            tracing::info!(feed = %origin.feed, conn = %origin, %event, n, %data, "for the record");
+            return Ok(Duration::ZERO);
+        };
         let record = Record { n, ..aside(origin, recv, Body::Event(Box::new(event))) };
         let stalled = self.put(target, record, stalling).await;
         self.queue.wake();

@@ -399,7 +399,7 @@ fn an_error_in_a_feed_names_what_was_probably_meant() {
 fn an_address_is_a_host_behind_ws_or_wss() {
     let with = |url: &str| Machine::with(&format!("{FEED}{url}"));
     for (url, rest) in [
-        ("url = \"wss://example.com:8443/path?x=1\"", "https://example.com:8443"),
+        ("url = \"wss://example.com:8443/path\"", "https://example.com:8443"),
         ("url = \"ws://127.0.0.1:80\"", "http://127.0.0.1:80"),
         ("url = \"ws://[::1]:80\"", "http://[::1]:80"),
         ("url = \"wss://advanced-trade-ws.coinbase.com\"", "https://api.coinbase.com"),
@@ -417,6 +417,7 @@ fn an_address_is_a_host_behind_ws_or_wss() {
         ("url = \"wss://:80\"", "feed.url: "),
         ("url = \"wss://a:99999\"", "feed.url: "),
         ("url = \"wss://me:hunter2CANARYhunter2@a\"", "a URL that holds a name or password is refused"),
+        ("url = \"wss://a/?key=hunter2CANARYhunter2\"", "a URL with a query is refused"),
         ("rest = \"wss://a\"", "feed.rest: \"wss://\" is not spoken here; write https://"),
     ] {
         let error = with(url).error();
@@ -440,6 +441,7 @@ fn an_output_is_checked_and_events_find_their_place() {
     assert_eq!(machine.config().output.path, Destination::File("/var/lib/tickerd/t".into()));
     assert_eq!(machine.config().output.events, Events::File("/var/lib/tickerd/t.events".into()));
     assert_eq!(events("path = \"/a/t.{feed}\"").config().output.events, Events::File("/a/t.{feed}.events".into()));
+    assert_eq!(events("path = \"/dev/stdout\"").config().output.path, Destination::Stdout, "the journal, at that");
     assert_eq!(events("record = \"envelope\"").config().output.events, Events::Inline);
     assert_eq!(events("path = \"/t\"\nevents = \"log\"").config().output.events, Events::Log);
     assert_eq!(events("events = \"/a/b\"").config().output.events, Events::File("/a/b".into()));
@@ -449,6 +451,7 @@ fn an_output_is_checked_and_events_find_their_place() {
 
     for (output, message) in [
         ("path = \"\"", ":2: output.path: this is no path"),
+        ("path = \"/dev/stderr\"", ":2: output.path: stderr is for the log"),
         ("path = \"a/\"", "is a folder; name a file in it, as in \"a/tape.ndjson\""),
         ("path = \".\"", "is a folder"),
         ("path = \"{fed}.ndjson\"", "only \"{feed}\" is known in braces"),

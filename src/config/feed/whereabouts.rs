@@ -133,6 +133,9 @@ impl Address {
         if authority.as_str().contains('@') {
             return Err(format!("a URL that holds a name or password is refused; {wanted}"));
         }
+        if text.contains(['?', '#']) {
+            return Err(format!("a URL with a query is refused, since `connected` and the log show it; {wanted}"));
+        }
         if authority.host().is_empty() || !(port.is_empty() || authority.port_u16().is_some_and(|port| port != 0)) {
             return Err(format!("\"{authority}\" is no host and port; {wanted}"));
         }
