@@ -20,6 +20,7 @@ mod source;
 mod stamp;
 mod timeline;
 
+pub use envelope::{Columns, Shape, shape};
 pub use feed::{Came, Channel, Feed, Product};
 pub use finding::{Finding, Kind, Place, Total, Weight};
 pub use input::{InputError, gather};

@@ -10,6 +10,8 @@ use std::{
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use crate::audit::{Shape, shape};
+
 /// Between two lines where no line says when it was sent.
 const EVEN: Duration = Duration::from_millis(50);
 
@@ -95,20 +97,23 @@ impl Recording {
 }
 
 impl Playback {
-    /// The next line; None at the end.
+    /// The next line that the venue sent; None at the end.
     ///
     /// # Errors
     /// When the file can not be read on.
     pub fn next_line(&mut self) -> io::Result<Option<Line>> {
         let mut text = Vec::new();
-        if self.lines.read_until(b'\n', &mut text)? == 0 {
-            return Ok(None);
+        while self.lines.read_until(b'\n', &mut text)? > 0 {
+            if text.last() == Some(&b'\n') {
+                text.pop();
+            }
+            let text = Bytes::from(std::mem::take(&mut text));
+            if let Some(message) = sent_by_the_venue(&text) {
+                let message = text.slice_ref(message);
+                return Ok(Some(Line { after: self.pace(&message), text: message }));
+            }
         }
-        if text.last() == Some(&b'\n') {
-            text.pop();
-        }
-        let after = self.pace(&text);
-        Ok(Some(Line { text: text.into(), after }))
+        Ok(None)
     }
 
     /// Never back: the venue's clocks do not agree to the microsecond, and its order is the order of sending.
@@ -132,6 +137,15 @@ impl Playback {
     /// What was sent at `sent` is due so long after the beginning.
     fn begin(&mut self, sent: Timestamp, after: Duration) {
         self.first = sent.checked_sub(jiff::SignedDuration::try_from(after).unwrap_or_default()).ok();
+    }
+}
+
+/// A message out of tickerd's own envelope, or as it is; an event is none, nor what was asked for by REST.
+fn sent_by_the_venue(line: &[u8]) -> Option<&[u8]> {
+    match shape(line) {
+        Shape::Message(_, message) => Some(message),
+        Shape::Bare => Some(line),
+        Shape::Recovered(..) | Shape::Event(..) | Shape::RawEvent(_) => None,
     }
 }
 

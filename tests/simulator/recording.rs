@@ -53,6 +53,25 @@ async fn it_comes_byte_for_byte_at_its_own_pace_and_ends_with_1000() {
     assert!(count(&all, "heartbeats") > 8);
 }
 
+/// `cryptostore#157`: what was recorded could not be played. Envelopes were sent as they are, events among them.
+#[test]
+fn of_a_tape_of_envelopes_the_venues_own_messages_are_played() {
+    const HEAD: &str = r#"{"v":1,"recv":"2026-11-24T17:31:02.123456789Z","feed":"tickers","conn":"3f2a0000/1","n":0"#;
+    let message = |second| format!(r#"{{"channel":"ticker","timestamp":"2026-08-09T21:05:0{second}Z","events":[]}}"#);
+    let tape = format!(
+        "{HEAD},\"event\":\"connected\",\"data\":{{}}}}\n{HEAD},\"msg\":{}}}\n{{\"tickerd\":\"gap\"}}\n\
+         {HEAD},\"recovered\":true,\"msg\":{}}}\n{HEAD},\"msg\":{}}}\n{}\n",
+        message(1),
+        message(2),
+        message(3),
+        message(4)
+    );
+    let mut playback = Recording::held(tape).play().expect("plays");
+    let lines: Vec<_> = std::iter::from_fn(|| playback.next_line().expect("reads")).collect();
+    let played: Vec<_> = lines.iter().map(|line| (line.text.to_vec(), line.after.as_secs())).collect();
+    assert_eq!(played, [(1, 0), (3, 2), (4, 3)].map(|(second, after)| (message(second).into_bytes(), after)));
+}
+
 #[tokio::test(start_paused = true)]
 async fn one_that_repeats_starts_again_here_and_for_the_next() {
     let (text, recording) = tape(4);
