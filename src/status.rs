@@ -244,7 +244,7 @@ impl State {
     fn words(&self, now: Instant) -> String {
         match self {
             Self::Starting => "connecting".into(),
-            Self::Waiting => "waiting for the venue's list of products".into(),
+            Self::Waiting => "waiting until the venue lists a product that matches".into(),
             Self::Recording { unsigned, missing, left_out } => {
                 let mut words = "recording".to_owned();
                 if *unsigned {
@@ -311,7 +311,7 @@ mod tests {
         let (waits, other) = (board.place("x".into(), now), board.place("y".into(), now));
         waits.is(State::Waiting);
         other.is(State::Recording { unsigned: false, missing: vec![], left_out: 0 });
-        assert_eq!(board.line(now), "x waiting for the venue's list of products; y recording");
+        assert_eq!(board.line(now), "x waiting until the venue lists a product that matches; y recording");
         let leg = board.place("x".into(), now);
         waits.leave();
         leg.is(State::Recording { unsigned: false, missing: vec![], left_out: 0 });

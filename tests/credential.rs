@@ -102,6 +102,11 @@ fn what_is_added_is_found_listed_and_removed() {
     let feed = format!("[[feed]]\nname = \"orders\"\nchannels = [\"user\"]\ncredentials = \"{NAME}\"\n");
     fs::write(home.folder.path().join("config.toml"), feed).expect("writes");
     assert_says(&home.tickerd(&["check"], ""), 0, &[&from, &format!("by \"{NAME}\"")]);
+    let unsigned = "[[feed]]\nname = \"prices\"\nchannels = [\"ticker\"]\nproducts = [\"BTC-USD\"]\n";
+    fs::write(home.folder.path().join("unsigned.toml"), unsigned).expect("writes");
+    // The configuration is examined beside them: it was passed over, and called none.
+    let both = "unsigned.toml, in which no feed has credentials; and the credentials of ";
+    assert_says(&home.tickerd(&["doctor", "--offline", "-c", "unsigned.toml"], ""), 0, &[both, &path]);
     for chosen in [&["--credentials", NAME][..], &["--feed", "orders"], &[]] {
         let arguments = [&["sign", "ws", "--channel", "user"], chosen].concat();
         assert_says(&home.tickerd(&arguments, ""), 0, &["token       eyJ"]);

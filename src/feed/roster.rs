@@ -39,7 +39,12 @@ impl Roster {
         let config = &self.context.feed;
         let (feed, selection) = (config.name.as_str(), &config.products);
         let Some(products) = selection.resolve(listed, &config.channels) else {
-            tracing::warn!(%feed, "of {} products that the venue lists none matches {selection}; nothing is changed", listed.len());
+            let then = if self.products.is_empty() {
+                "NOTHING of this feed is recorded: look at the pattern"
+            } else {
+                "what was recorded goes on"
+            };
+            tracing::warn!(%feed, "of {} products that the venue lists none matches {selection}; {then}. The list is asked for again", listed.len());
             return false;
         };
         let gone: Vec<_> = self.products.iter().filter(|product| !products.contains(product)).collect();

@@ -54,7 +54,7 @@ fn line(feed: &FeedReport) -> String {
     let lasts = humantime::format_duration(Duration::from_secs(feed.for_ms / 1000));
     let state = match feed.state {
         Condition::Starting => "starting",
-        Condition::Waiting => "waiting for the venue's list of products",
+        Condition::Waiting => "waiting until the venue lists a product that matches",
         Condition::Recording => "recording",
         Condition::Down => "DOWN",
         Condition::Stalled => "STALLED by a reader of the output that takes nothing,",

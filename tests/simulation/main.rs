@@ -359,11 +359,11 @@ async fn a_change_of_the_venues_list_is_followed_on_the_living_connection() {
         let play = plot.play();
         sleep(Duration::from_secs(300)).await;
         let line = |play: &stage::Play| play.board.line(tokio::time::Instant::now().into_std());
-        assert_eq!(line(&play), "play waiting for the venue's list of products");
+        assert_eq!(line(&play), "play waiting until the venue lists a product that matches");
         assert!(!play.board.is_delivering() && play.board.is_alive(tokio::time::Instant::now().into_std()));
         play.list(&["BTC-EUR"]);
         sleep(Duration::from_secs(5)).await;
-        assert_eq!(line(&play), "play waiting for the venue's list of products", "nothing matches");
+        assert_eq!(line(&play), "play waiting until the venue lists a product that matches", "nothing matches");
 
         play.list(&["BTC-USD", "ETH-USD", "DOGE-USD", "USDT-USDC"]);
         sleep(Duration::from_secs(60)).await;

@@ -79,7 +79,10 @@ pub(super) fn admit(
         Err(error) => return Err(no_credentials(error)),
     };
     match Patient::of(chosen, cli.config.clone(), typed.url.clone(), venue, around) {
-        Ok(patient) => Ok(Admission::Patient(patient)),
+        Ok(patient) => Ok(Admission::Patient(match configured {
+            Some(configured) => configured.and(patient),
+            None => patient,
+        })),
         Err(error) => wrong(error, report),
     }
 }
@@ -110,6 +113,17 @@ impl From<Config> for Patient {
 }
 
 impl Patient {
+    /// The feeds of a configuration, of which none signs, with credentials that are there all the same.
+    fn and(mut self, credentials: Self) -> Self {
+        let froms: Vec<_> = credentials.credentials.iter().map(|origin| origin.key_from.as_str()).collect();
+        self.source =
+            format!("{}, in which no feed has credentials; and the credentials of {}", self.source, froms.join(", "));
+        self.feeds.extend(credentials.feeds);
+        self.credentials = credentials.credentials;
+        self.warnings.extend(credentials.warnings);
+        self
+    }
+
     /// Credentials with the feeds that sign with them, at `venue` if one is named; where there are none, with one that has a
     /// public channel and a private, reached as the configuration says that `file` names or that is found.
     fn of(

@@ -80,10 +80,18 @@ fn a_feed_without_a_key_says_what_to_type_to_add_one() {
         told_after(0, true, vec![Report { supervised, ..report(vec![unsigned]) }])
     };
     let (line, status) = told("advanced-trade", true);
-    assert!(line.ends_with("ago; no key, `sudo tickerd credential add main` adds one\n"), "{line}");
+    assert!(
+        line.ends_with("ago; no key: `sudo tickerd credential add main`, then credentials = \"main\" in the feed\n"),
+        "{line}"
+    );
     assert_eq!(status, 0, "public data needs none");
     let (line, _) = told("exchange", false);
-    assert!(line.ends_with("; no key, `tickerd credential add main --venue exchange` adds one\n"), "{line}");
+    assert!(
+        line.ends_with(
+            "; no key: `tickerd credential add main --venue exchange`, then credentials = \"main\" in the feed\n"
+        ),
+        "{line}"
+    );
 }
 
 #[test]
@@ -155,7 +163,10 @@ fn what_is_less_than_well_says_how() {
     };
     let begins = |line: String, words: &str| assert!(line.starts_with(&format!("x  {words}")), "{line}");
     begins(degraded(|feed| feed.state = Condition::Starting), "starting 1h0m  1 connection, 1 message, last 1.2 s ago");
-    begins(degraded(|feed| feed.state = Condition::Waiting), "waiting 1h0m  for the venue's list of products;");
+    begins(
+        degraded(|feed| feed.state = Condition::Waiting),
+        "waiting 1h0m  until the venue lists a product that matches;",
+    );
     begins(degraded(|feed| feed.state = Condition::Stalled), "STALLED 1h0m  the reader of the output takes nothing;");
     begins(
         degraded(|feed| (feed.unsigned, feed.missing) = (true, vec!["user".into()])),

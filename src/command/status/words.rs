@@ -147,7 +147,7 @@ fn state(feed: &FeedReport, age: Duration) -> String {
 fn detail(report: &Report, feed: &FeedReport, age: Duration) -> String {
     let mut parts = Vec::new();
     match feed.state {
-        Condition::Waiting => parts.push("for the venue's list of products".to_owned()),
+        Condition::Waiting => parts.push("until the venue lists a product that matches".to_owned()),
         Condition::Stalled => parts.push("the reader of the output takes nothing".to_owned()),
         Condition::Down if feed.delivering > 0 => {
             parts.push(format!("{} of {} connections deliver", feed.delivering, feed.connections));
@@ -185,7 +185,7 @@ fn how_to_sign(report: &Report, feed: &FeedReport) -> Option<String> {
     let sudo = if report.supervised { "sudo " } else { "" };
     let venue = venue::ALL.iter().skip(1).find(|venue| venue.name == feed.venue);
     let venue = venue.map_or_else(String::new, |venue| format!(" --venue {}", venue.name));
-    Some(format!("no key, `{sudo}tickerd credential add main{venue}` adds one"))
+    Some(format!("no key: `{sudo}tickerd credential add main{venue}`, then credentials = \"main\" in the feed"))
 }
 
 fn counts(feed: &FeedReport, age: Duration) -> String {
