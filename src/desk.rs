@@ -2,14 +2,14 @@
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, UNIX_EPOCH},
 };
 
 use tokio::sync::watch;
 
 use crate::{
     auth::{Credentials, Ledger, Stamp},
-    clock::Clock,
+    clock::{Clock, Reading},
     random::Random,
     venue::{Channel, Hmac, Offset, Proof, Reason, Request, Rest, Subscribe, Venue},
     verdict::{Evidence, RestSaid, SchemeUsed, Standing},
@@ -39,17 +39,12 @@ struct Known {
     incident: u64,
 }
 
-/// An offset, and when it was measured by both of our clocks.
+/// An offset, and when it was measured.
 #[derive(Clone, Copy, Debug)]
 struct Measured {
     offset: Offset,
-    wall: SystemTime,
-    monotonic: Instant,
+    at: Reading,
 }
-
-/// A machine that was asleep, or whose clock was set, has a wall clock that went further or less far than its monotonic one.
-/// NTP slews by 1.8 s an hour at most, and an offset is measured each hour.
-const STEPPED: Duration = Duration::from_secs(3);
 
 /// An equal pre-hash was signed at this time: HMAC counts in whole seconds, or in milliseconds where the venue takes those,
 /// so this one waits for the next.
@@ -153,7 +148,7 @@ impl Desk {
 
     /// The venue's clock was measured; where ours is wrong, what is signed goes by the venue's from now on.
     pub fn heard_clock(&self, offset: Offset, clock: &Clock) {
-        let measured = Measured { offset, wall: clock.now(), monotonic: now() };
+        let measured = Measured { offset, at: Reading::of(clock) };
         self.known(|known| known.clock = Some(measured));
     }
 
@@ -221,7 +216,7 @@ impl Desk {
         let mut time = clock.now();
         if let Some(measured) = self.known(|known| known.clock) {
             let offset = measured.offset;
-            if measured.has_stepped(time) {
+            if measured.at.has_stepped(time) {
                 self.known(|known| known.clock = None);
                 self.doubts.send_modify(|doubts| *doubts += 1);
             } else if offset.is_notable() {
@@ -232,20 +227,6 @@ impl Desk {
         let millis = u16::try_from(since.subsec_millis()).unwrap_or_default();
         (since, Stamp { unix: since.as_secs(), millis, nonce: random.bytes() })
     }
-}
-
-impl Measured {
-    /// The wall clock was set, or the machine slept: what was measured says nothing of it any more.
-    fn has_stepped(&self, wall: SystemTime) -> bool {
-        let passed = now().duration_since(self.monotonic);
-        let expected = self.wall + passed;
-        let apart = wall.duration_since(expected).unwrap_or_else(|before| before.duration());
-        apart > STEPPED
-    }
-}
-
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }
 
 #[cfg(test)]

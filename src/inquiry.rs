@@ -8,11 +8,14 @@ use std::{
 };
 
 use futures::future::{BoxFuture, FutureExt, join, join3, pending, select_all};
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
 
 use crate::{
     backoff::Backoff,
-    clock::Clock,
+    clock::{Clock, Reading},
     desk::Desk,
     output::Recorder,
     random::Random,
@@ -26,6 +29,9 @@ use crate::{
 
 /// A clock drifts by seconds a day at worst, and products are listed some a week.
 const EVERY: Duration = Duration::from_secs(3600);
+
+/// Between two looks at whether the clock was set: receive times are wrong unsaid for no longer.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// The first try after one that failed; each later one after twice as long, up to [`EVERY`].
 const AGAIN: Duration = Duration::from_secs(10);
@@ -136,7 +142,15 @@ impl Inquiry {
                 }
                 Err(error) => again(&mut wait, &error),
             };
-            sleep(next).await;
+            let _ = timeout(next, self.step()).await;
+        }
+    }
+
+    /// Until the wall clock is set: what is received from then on has other times, and what signs nothing would not see it.
+    async fn step(&self) {
+        let reading = Reading::of(&self.clock);
+        while !reading.has_stepped(self.clock.now()) {
+            sleep(LOOK).await;
         }
     }
 

@@ -38,6 +38,10 @@ pub fn run(typed: &cli::Audit, out: &mut impl Write) -> Result<(), Failure> {
             Failed::Read(error) => Failure::new(Status::UNREAD, error),
             Failed::Repair(error) => unwritten(&error),
         })?;
+        // `zstdcat wrong/* | tickerd audit - && rm …`: what brought nothing proves nothing.
+        if report.bytes == 0 && input.name == Path::new("-") {
+            return Err(Failure::new(Status::UNREAD, "nothing came on standard input, and so nothing is proven"));
+        }
         reports.push(report);
     }
     if let Some(repair) = &mut repair {

@@ -111,6 +111,8 @@ fn stdin_is_a_recording_too() {
     audit.stdin.take().expect("piped").write_all(&tape.bytes()).expect("reads");
     let output = audit.wait_with_output().expect("ends");
     assert!(output.status.success() && String::from_utf8_lossy(&output.stdout).starts_with("WHOLE  stdin"));
+    let nothing = tickerd(folder.path(), &["audit", "-"]).stdin(Stdio::null()).output().expect("ends");
+    assert_eq!(nothing.status.code(), Some(2), "whatever was to be piped in failed");
 }
 
 #[test]

@@ -96,6 +96,29 @@ async fn a_clock_that_is_right_is_no_news() {
     assert!(subscribes.iter().all(|(_, accepted)| *accepted));
 }
 
+/// What signs nothing does not meet a wrong clock in a refusal: one that was set wrong spoiled receive times for an hour before
+/// it was measured again.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_is_measured_at_once_though_nothing_is_signed() {
+    let off = Arc::new(AtomicI64::new(0));
+    let mut plot = Plot::new(&["ticker_batch"], None);
+    plot.inquire = true;
+    plot.clock = Clock::told({
+        let (clock, off) = (plot.clock.clone(), off.clone());
+        move || clock.clone().off_by(off.load(Relaxed)).now()
+    });
+    let play = plot.play();
+    for (after, ms) in [(600, 40_000), (30, -40_000), (30, 0), (30, 0)] {
+        sleep(Duration::from_secs(after)).await;
+        off.store(ms, Relaxed);
+    }
+    let (_, output) = play.end().await;
+    let lines: Vec<Value> =
+        output.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    let offsets: Vec<_> = events(&lines, "clock").iter().map(|clock| clock["offset_ms"].clone()).collect();
+    assert_eq!(offsets, [-40_000, 40_000, 0], "wrong, wrong by another amount, right again");
+}
+
 /// `coinbase-advanced-py#19`, `#64`, `#92`: "authentication failure" was all that anybody was told, whatever it was.
 #[tokio::test(start_paused = true)]
 async fn the_one_line_names_why_the_venue_refuses() {
