@@ -49,8 +49,8 @@ fn peak_kb(process: &Child) -> u64 {
     line.split_whitespace().nth(1).expect("a number").parse().expect("a number")
 }
 
-/// `cryptofeed#426`: a queue without a bound behind a slow writer took all memory. And `hummingbot` and `ccxt#28385` dropped
-/// in silence: here lines and counts in records of losses are what was received, to the message.
+/// `bmoscon/cryptofeed#426`: a queue without a bound behind a slow writer took all memory. And `hummingbot` and `ccxt#28385`
+/// dropped in silence: here lines and counts in records of losses are what was received, to the message.
 #[test]
 fn a_reader_that_stalls_costs_the_oldest_messages_and_each_is_counted() {
     let (_runtime, url) = flood();

@@ -72,7 +72,7 @@ mod tests {
         // Two that changed places: one hole, one step back, and then it goes on.
         assert_eq!(steps(&[5, 7, 6, 8, 9]), [On, Hole(6), Back(8), On, On]);
         assert_eq!(steps(&[5, 8, 6, 7, 9, 10]), [On, Hole(6), Back(9), On, On, On]);
-        // SockTrader#49: the venue began anew.
+        // SockTrader/SockTrader#49: the venue began anew.
         assert_eq!(steps(&[5, 6, 0, 1, 2]), [On, On, Back(7), On, On]);
         assert_eq!(steps(&[5, 5, 6]), [On, Back(6), On], "the same twice");
         assert_eq!(

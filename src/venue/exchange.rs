@@ -71,7 +71,7 @@ pub static EXCHANGE: Venue = Venue {
         ("ip does not match ip whitelist", Reason::Address),
         ("invalid passphrase", Reason::Passphrase),
         ("invalid signature", Reason::Signature),
-        // cryptofeed#990
+        // bmoscon/cryptofeed#990
         ("require authentication", Reason::Unsigned),
         // gocryptotrader#1421, coinbase-pro-node#174
         ("is not a valid product", Reason::Product),

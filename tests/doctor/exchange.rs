@@ -192,7 +192,7 @@ fn fields() -> Vec<Case> {
             M::ProductSpelling,
             Wrong,
         ),
-        // cryptofeed#990: level2 wants a signature since 2023.
+        // bmoscon/cryptofeed#990: level2 wants a signature since 2023.
         (
             "level2, unsigned",
             unsigned(json!([{ "name": "level2", "product_ids": ["BTC-USD"] }])),

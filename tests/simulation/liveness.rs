@@ -185,7 +185,7 @@ async fn a_product_left_out_is_asked_for_each_hour() {
     assert_eq!(output.told("gap").count(), 0);
 }
 
-/// JKorf/Bitfinex.Net#183: a count that skips must not make it reconnect for ever. SockTrader#49: the venue begins anew.
+/// JKorf/Bitfinex.Net#183: a count that skips must not make it reconnect for ever. SockTrader/SockTrader#49: the venue begins anew.
 #[tokio::test(start_paused = true)]
 async fn holes_and_steps_back_are_told_and_cost_no_connection() {
     let mut plot = Plot::new(&["ticker_batch", "market_trades"], None);
@@ -213,7 +213,7 @@ async fn holes_and_steps_back_are_told_and_cost_no_connection() {
     assert_eq!(still, 0, "the venue still has them all");
 }
 
-/// cryptofeed#426, hummingbot: what is dropped for a slow reader was never counted.
+/// bmoscon/cryptofeed#426, hummingbot: what is dropped for a slow reader was never counted.
 #[tokio::test(start_paused = true)]
 async fn what_is_dropped_for_a_slow_reader_trips_no_clock_either() {
     let mut plot = Plot::new(&["ticker", "level2"], None);

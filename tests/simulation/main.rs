@@ -85,8 +85,8 @@ fn written(output: &[u8]) -> (BTreeMap<u64, Vec<String>>, Vec<String>) {
 }
 
 /// The invariant: lines written = messages delivered, in order, once; and what was delivered is what was sent. Every line
-/// names its connection, so a task of an old socket that wrote into a new one's record would be found here (tardis-node
-/// tests for just that).
+/// names its connection, so a task of an old socket that wrote into a new one's record would be found here: tardis-node tests
+/// for just that, and `XChange` counts generations of its connections to drop what an old one still says.
 fn assert_nothing_is_lost(seen: &Shared<Seen>, output: &[u8]) -> (usize, usize) {
     let seen = seen.lock().expect("whole");
     let (written, _) = written(output);
@@ -274,13 +274,14 @@ fn assert_fresh_and_unique(signatures: Vec<(String, Duration, SystemTime)>) {
 }
 
 /// Polymarket/polymarket-us-python PR#3, ccxt, gocryptotrader: a token made once and used to its last second is refused
-/// after an unlucky reconnect.
+/// after an unlucky reconnect. vi/websocat#304: its preamble goes out once, and after a reconnect nothing was subscribed at all.
 #[tokio::test(start_paused = true)]
 async fn two_hundred_reconnects_each_sign_afresh_with_a_cdp_key() {
     assert_fresh_and_unique(two_hundred_reconnects(Plot::new(&["ticker_batch"], Some(cdp_key()))).await);
 }
 
-/// The venue's own Exchange sample signs once, outside of its reconnect loop: after 30 s every reconnect is refused.
+/// The venue's own Exchange sample signs once, outside of its reconnect loop: after 30 s every reconnect is refused. And text
+/// that is fixed, as the preamble of vi/websocat#304 is, can not be signed again even where it is sent again.
 #[tokio::test(start_paused = true)]
 async fn two_hundred_reconnects_each_sign_afresh_with_an_hmac_key() {
     assert_fresh_and_unique(two_hundred_reconnects(Plot::new(&["ticker_batch"], Some(hmac_key()))).await);
@@ -300,7 +301,7 @@ async fn clean_closes_lead_to_another_try_and_to_no_tight_loop() {
     assert!((20..2000).contains(&connections), "{connections} connections in ten minutes");
 }
 
-/// coinbase-advanced-py gives up after five tries, at most four minutes; cryptofeed after ten (`cryptofeed#124`).
+/// coinbase-advanced-py gives up after five tries, at most four minutes; cryptofeed after ten (`bmoscon/cryptofeed#124`).
 #[tokio::test(start_paused = true)]
 async fn an_outage_of_hours_is_outlived() {
     let mut plot = Plot::new(&["ticker_batch"], None);

@@ -56,8 +56,9 @@ fn origin() -> Arc<Origin> {
     Arc::new(Origin::lone("t", 1, 1))
 }
 
-/// vector#22288: after a full disk the source stood still until somebody restarted it. Here the connection is read on though
-/// a slow reader would have blocked it, the line that was cut is finished first, and each message is there or counted.
+/// vectordotdev/vector#22288: after a full disk the source stood still until somebody restarted it. Here the connection is
+/// read on though a slow reader would have blocked it, the line that was cut is finished first, and each message is there or
+/// counted.
 #[test]
 fn a_full_disk_costs_the_oldest_messages_and_each_is_counted_in_its_place() {
     let (written, more) = (Arc::<Mutex<Vec<u8>>>::default(), Arc::<AtomicBool>::default());

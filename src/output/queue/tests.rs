@@ -278,8 +278,8 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    /// `cryptofeed#426` had a queue without a bound behind a slow writer, and `binance-connector-rust#49` ended its stream
-    /// where one fell behind. Whatever comes in whatever order: memory is bounded, nobody waits with a message, and what is
+    /// `bmoscon/cryptofeed#426` had a queue without a bound behind a slow writer, and `binance-connector-rust#49` ended its
+    /// stream where one fell behind. Whatever comes in whatever order: memory is bounded, nobody waits with a message, and what is
     /// missing from the output of a connection is told of in its place, to the message.
     #[test]
     fn whatever_comes_is_written_in_order_or_told_of(steps in proptest::collection::vec(step(), 0..400)) {

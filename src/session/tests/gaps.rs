@@ -256,7 +256,7 @@ fn a_hole_says_which_trades_are_missing() {
     assert_eq!((told.len(), told[0].0), (2, Found::Hole));
 }
 
-/// cryptofeed#291: one hole had every book fetched anew. A plain resubscribe brings no snapshot, so it is let go first.
+/// bmoscon/cryptofeed#291: one hole had every book fetched anew. A plain resubscribe brings no snapshot, so it is let go first.
 #[test]
 fn after_a_hole_the_books_and_nothing_else_are_asked_for_anew() {
     let mut script = subscribed(&["level2", "ticker"]);
