@@ -1,5 +1,6 @@
 //! A message is recorded, then the session looks at it: what is behind it in the same read is taken with it.
 
+use tokio::task::yield_now;
 use tokio_tungstenite::tungstenite::{self, Message};
 
 use super::{
@@ -49,7 +50,13 @@ impl Connection<'_> {
             }
             // Taken off the socket only if it will be handled: the count comes first.
             left -= 1;
-            next = if left > 0 { ready(&mut self.socket)? } else { return None };
+            if left == 0 {
+                // A socket that is never empty leaves this task nothing to wait for, and only while it waits is anybody else
+                // heard: signals, the watchdog, who asks for metrics.
+                yield_now().await;
+                return None;
+            }
+            next = ready(&mut self.socket)?;
         }
     }
 
