@@ -29,6 +29,11 @@ pub enum Observed {
         /// Whether it was let in.
         accepted: bool,
     },
+    /// A client sent a ping.
+    Pinged {
+        /// Which.
+        conn: u64,
+    },
     /// A client asked by REST. That is no connection, and is not counted as one.
     Asked {
         /// What.

@@ -172,8 +172,9 @@ async fn a_reader_that_stalls_costs_nothing_but_time() {
     );
 }
 
-/// waifu-capital's collector always looked at the socket first, and a busy one starved its pings. Here the venue sends as
-/// fast as it is read, and subscribes, pings and the stop get their turn all the same.
+/// waifu-capital's collector always looked at the socket first, and a busy one starved its pings. Here there is never a pause
+/// between messages, and subscribes, pings and the stop get their turn all the same. (In simulated time no socket is ready
+/// for ever; tests/flood.rs has one that is.)
 #[tokio::test(start_paused = true)]
 async fn a_flood_starves_nothing() {
     let mut plot = Plot::new(&["ticker", "market_trades", "level2"], Some(cdp_key()));
@@ -184,6 +185,8 @@ async fn a_flood_starves_nothing() {
     let (lines, connections) = assert_nothing_is_lost(&seen, &output);
     assert_eq!(connections, 1, "nobody gave up on the other");
     assert!(lines > 15_000, "{lines}");
+    let pings = seen.lock().expect("whole").pings.get(&1).copied();
+    assert_eq!(pings, Some(3), "one in five seconds");
     let (_, events) = written(&output);
     assert_eq!(events, ["connected", "subscribed", "disconnected"]);
 }

@@ -82,6 +82,8 @@ pub fn exchange_key() -> Arc<Credentials> {
 pub struct Seen {
     pub subscribes: Vec<(u64, String, SystemTime, bool)>,
     pub sent: HashMap<u64, Vec<Bytes>>,
+    /// How often it was pinged.
+    pub pings: HashMap<u64, usize>,
     /// What the venue published and lost.
     pub lost: HashMap<u64, Vec<Bytes>>,
     dialled: Vec<(u64, Tape)>,
@@ -277,6 +279,7 @@ fn hear(seen: &mut Seen, observed: &Observed) {
         Observed::Subscribe { conn, text, at, accepted } => {
             seen.subscribes.push((*conn, text.clone(), *at, *accepted));
         }
+        Observed::Pinged { conn } => *seen.pings.entry(*conn).or_default() += 1,
         Observed::Lost { conn, message } => seen.lost.entry(*conn).or_default().push(message.clone()),
         Observed::Sent { conn, message } => seen.sent.entry(*conn).or_default().push(message.clone()),
         _ => {}

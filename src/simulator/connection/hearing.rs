@@ -15,6 +15,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         let text = match message {
             Message::Text(text) => text.as_str(),
             Message::Binary(_) => "",
+            Message::Ping(_) => return self.simulator.tell(&Observed::Pinged { conn: self.number }),
             _ => return,
         };
         let verdict = self.answer(text);
