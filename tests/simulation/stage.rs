@@ -37,6 +37,7 @@ use tickerd::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf},
     sync::watch,
+    time::sleep,
 };
 
 pub const QUEUE: u64 = 4 * 1024 * 1024;
@@ -137,6 +138,8 @@ pub struct Plot {
     pub inquire: bool,
     /// Missed trades are asked for by REST, as the process does.
     pub refill: bool,
+    /// How long the way to the venue takes: a name, TCP, TLS.
+    pub dial_takes: Duration,
     /// From the start on nobody answers for so long...
     pub down_for: Duration,
     /// ...and REST answers for so long only.
@@ -169,6 +172,7 @@ impl Plot {
             if_refused: IfRefused::Public,
             inquire: false,
             refill: false,
+            dial_takes: Duration::ZERO,
             down_for: Duration::ZERO,
             rest_for: Duration::MAX,
             direct_after: None,
@@ -215,6 +219,7 @@ impl Plot {
             seen: seen.clone(),
             pipe: self.pipe,
             begun: tokio::time::Instant::now(),
+            dial_takes: self.dial_takes,
             down_for: self.down_for,
             rest_for: self.rest_for,
             direct_after: self.direct_after,
@@ -297,7 +302,7 @@ async fn write(queue: Arc<Queue>, written: Shared<Vec<u8>>, mut reader: Box<dyn 
     let target = Target { name: "paper".into(), sink: Box::new(Paper(written)) };
     let mut writer = Writer::new(vec![target], Form::Envelope);
     while let Some(batch) = queue.take().await {
-        tokio::time::sleep(reader()).await;
+        sleep(reader()).await;
         writer.write(batch, &queue).expect("paper takes everything");
     }
 }
@@ -308,6 +313,7 @@ struct Pipes {
     seen: Shared<Seen>,
     pipe: usize,
     begun: tokio::time::Instant,
+    dial_takes: Duration,
     down_for: Duration,
     rest_for: Duration,
     direct_after: Option<Duration>,
@@ -321,6 +327,9 @@ impl Dial for Pipes {
             let no_direct = url == DIRECT && self.direct_after.is_some_and(|after| passed < after);
             if passed < self.down_for || no_rest || no_direct {
                 return Err(DialError::Connect("stage".into(), io::ErrorKind::ConnectionRefused.into()));
+            }
+            if !self.dial_takes.is_zero() {
+                sleep(self.dial_takes).await;
             }
             let (ours, theirs) = tokio::io::duplex(self.pipe);
             let exchange = self.exchange.clone();
