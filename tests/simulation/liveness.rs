@@ -1,6 +1,10 @@
 //! Silences of every kind: each is found in its time and told, and none is found where there is none.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use tickerd::{
     config::WhenSlow,
@@ -12,7 +16,8 @@ use tokio::time::sleep;
 use super::{
     assert_nothing_is_lost, faults,
     oracle::{Output, Told, assert_owned_up},
-    stage::{Plot, exchange_key},
+    signature,
+    stage::{Plot, cdp_key, exchange_key},
 };
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -152,6 +157,32 @@ async fn an_hour_of_maintenance_is_sat_out() {
     assert!((4..=11).contains(&ends.len()), "in an hour: {ends:?}");
     for gap in read.told("gap") {
         assert_eq!(gap.data["found"], "reconnect", "the venue left nothing out");
+    }
+}
+
+/// A send that is awaited without a deadline hangs for ever behind a full socket, and all timers with it. Here the venue reads
+/// nothing after its upgrade, and what lies between holds less than a subscribe.
+#[tokio::test(start_paused = true)]
+async fn a_subscribe_that_does_not_leave_ends_the_connection_and_the_next_one_signs_afresh() {
+    for (venue, key) in [(&MARKET, cdp_key()), (&EXCHANGE, exchange_key())] {
+        let mut plot = Plot::at(venue, &["ticker_batch"], Some(key));
+        (plot.pipe, plot.first_is_deaf) = (64, true);
+        let play = plot.play();
+        sleep(20 * SECOND).await;
+        assert!(play.board.is_delivering(), "{}", now_line(&play.board));
+        let (seen, output) = play.end().await;
+        assert_nothing_is_lost(&seen, &output);
+        let output = Output::read(&output);
+        assert_eq!(ended(&output), [("send_timeout", ""), ("stopped", "")]);
+        let told = |name| output.told(name).next().expect("told");
+        assert_eq!(seconds_between(told("connected"), told("disconnected")), 5);
+        let seen = seen.lock().expect("whole");
+        assert!(seen.subscribes.iter().all(|(.., accepted)| *accepted), "the exchange took every signature");
+        for (_, text, at, _) in &seen.subscribes {
+            let (_, stamp, at) = signature(text, *at);
+            let age = (at + Duration::from_millis(1)).duration_since(UNIX_EPOCH + stamp).expect("none of the future");
+            assert!(age < 2 * SECOND, "signed {age:?} before it came");
+        }
     }
 }
 

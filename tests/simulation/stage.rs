@@ -140,6 +140,8 @@ pub struct Plot {
     pub refill: bool,
     /// How long the way to the venue takes: a name, TCP, TLS.
     pub dial_takes: Duration,
+    /// What answers first upgrades, and then reads nothing more and says nothing.
+    pub first_is_deaf: bool,
     /// From the start on nobody answers for so long...
     pub down_for: Duration,
     /// ...and REST answers for so long only.
@@ -173,6 +175,7 @@ impl Plot {
             inquire: false,
             refill: false,
             dial_takes: Duration::ZERO,
+            first_is_deaf: false,
             down_for: Duration::ZERO,
             rest_for: Duration::MAX,
             direct_after: None,
@@ -220,6 +223,7 @@ impl Plot {
             pipe: self.pipe,
             begun: tokio::time::Instant::now(),
             dial_takes: self.dial_takes,
+            first_is_deaf: self.first_is_deaf,
             down_for: self.down_for,
             rest_for: self.rest_for,
             direct_after: self.direct_after,
@@ -314,6 +318,7 @@ struct Pipes {
     pipe: usize,
     begun: tokio::time::Instant,
     dial_takes: Duration,
+    first_is_deaf: bool,
     down_for: Duration,
     rest_for: Duration,
     direct_after: Option<Duration>,
@@ -332,18 +337,30 @@ impl Dial for Pipes {
                 sleep(self.dial_takes).await;
             }
             let (ours, theirs) = tokio::io::duplex(self.pipe);
-            let exchange = self.exchange.clone();
-            tokio::spawn(async move { exchange.serve(theirs).await });
             let tape = Tape::default();
-            // The exchange counts WebSockets and no REST requests, so this does as well.
+            let mut deaf = false;
+            // The exchange counts WebSockets and no REST requests, so this does as well; one that it never sees is 0.
             if url.starts_with("ws") {
                 let mut seen = self.seen.lock().expect("whole");
-                let conn = seen.dialled.len() as u64 + 1;
+                deaf = self.first_is_deaf && seen.dialled.is_empty();
+                let conn = seen.dialled.len() as u64 + u64::from(!self.first_is_deaf);
                 seen.dialled.push((conn, tape.clone()));
+            }
+            if deaf {
+                tokio::spawn(go_deaf(theirs));
+            } else {
+                let exchange = self.exchange.clone();
+                tokio::spawn(async move { exchange.serve(theirs).await });
             }
             Ok(Opened { wire: Wire::new(Tapped { stream: ours, tape }), peer: "the stage".into() })
         })
     }
+}
+
+/// Upgrades, and is never heard of again; the connection stays open.
+async fn go_deaf(stream: DuplexStream) {
+    let _held = tokio_tungstenite::accept_async(stream).await;
+    std::future::pending::<()>().await;
 }
 
 /// A stream that remembers what was read from it.
