@@ -18,14 +18,14 @@ use std::{
 };
 
 use serde_json::Value;
-use stage::{Plot, Seen, Shared, cdp_key, hmac_key, start};
+use stage::{Plot, Seen, Shared, cdp_key, exchange_key, hmac_key, start};
 use tickerd::{
     auth::jwt::Claims,
     clock::Clock,
     record::Line,
     session::IfRefused,
     simulator::{Faults, Recording, Speed},
-    venue::Product,
+    venue::{Product, advanced_trade::MARKET, exchange::EXCHANGE},
 };
 use tokio::time::sleep;
 use tokio_tungstenite::tungstenite::{Message, WebSocket, protocol::Role};
@@ -401,6 +401,41 @@ async fn a_change_of_the_venues_list_is_followed_on_the_living_connection() {
         assert!(seen.subscribes.iter().all(|(.., accepted)| *accepted), "the exchange took every signature");
         let signatures: HashSet<_> = seen.subscribes.iter().map(|(_, text, at, _)| signature(text, *at).0).collect();
         assert_eq!(signatures.len(), 3 + 4, "each signed for itself: heartbeats, two channels, and both ways of both");
+    }
+}
+
+/// tiagosiebler/coinbase-api noted a topic when it was sent, and an unsubscribe put it back: after a reconnect it was there
+/// again. Here the list changes on the connection that is closed later, or while the way to the next one is opened.
+#[tokio::test(start_paused = true)]
+async fn what_was_let_go_does_not_come_back_with_the_next_connection() {
+    let venues = [(&MARKET, cdp_key(), "ticker"), (&EXCHANGE, exchange_key(), "full")];
+    for ((venue, key, channel), changes_at) in venues.into_iter().flat_map(|of| [(of.clone(), 20), (of, 65)]) {
+        let mut plot = Plot::at(venue, &[channel, "level2"], Some(key));
+        plot.products = vec!["*-USD"];
+        plot.dial_takes = Duration::from_secs(8);
+        plot.exchange.faults = faults(&["conn1:close:1001@50s"]);
+        let play = plot.play();
+        play.list(&["BTC-USD", "ETH-USD"]);
+        sleep(Duration::from_secs(changes_at)).await;
+        assert_eq!(play.board.is_delivering(), changes_at == 20, "{} at {changes_at} s", venue.name);
+        play.list(&["ETH-USD", "SOL-USD"]);
+        sleep(Duration::from_secs(100)).await;
+        assert!(play.board.is_delivering(), "{} at {changes_at} s", venue.name);
+        let (seen, output) = play.end().await;
+        let (_, connections) = assert_nothing_is_lost(&seen, &output);
+        assert_eq!(connections, 2, "{} at {changes_at} s", venue.name);
+
+        let seen = seen.lock().expect("whole");
+        let asked = |conn| seen.subscribes.iter().filter(move |asked| asked.0 == conn).map(|asked| &asked.1);
+        let lets_go = asked(1).any(|text| text.contains("\"unsubscribe\"") && text.contains("BTC-USD"));
+        assert_eq!(lets_go, changes_at == 20, "{} at {changes_at} s", venue.name);
+        for text in asked(2) {
+            assert!(!text.contains("BTC-USD") && !text.contains("\"unsubscribe\""), "{changes_at} s: {text}");
+        }
+        for product in ["ETH-USD", "SOL-USD"] {
+            assert!(asked(2).any(|text| text.contains(product)), "{product} of {} at {changes_at} s", venue.name);
+        }
+        assert_eq!(written(&output).0[&2].iter().filter(|line| line.contains("BTC-USD")).count(), 0);
     }
 }
 
