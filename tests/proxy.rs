@@ -23,8 +23,13 @@ struct Venue {
 
 impl Venue {
     fn new() -> Self {
+        Self::named("venue.test")
+    }
+
+    /// One whose certificate is for this name, and those of loopback.
+    fn named(name: &str) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tickerd"));
-        command.args(["simulator", "--tls", "--name", "venue.test", "--speed", "50"]).env_clear();
+        command.args(["simulator", "--tls", "--name", name, "--speed", "50"]).env_clear();
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("starts");
         let mut lines = BufReader::new(process.stdout.take().expect("piped")).lines();
         let mut line = || lines.next().expect("a line").expect("UTF-8");
@@ -215,6 +220,20 @@ fn a_proxy_can_not_stand_in_for_the_venue() {
     let output = run(&[("https_proxy", &format!("http://{place}"))], ["--seconds", "2"]);
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(output.stdout.is_empty() && told.contains("TLS with venue.test"), "{told}");
+}
+
+/// coinbase-advanced-py verifies no certificate. This one is trusted as a root is, and is another's: whoever was led there, by a
+/// proxy or by a name server, says nothing.
+#[test]
+fn a_trusted_certificate_of_another_name_is_refused() {
+    let venue = Venue::named("other.test");
+    let (place, heard) = proxy(&venue, http);
+    let roots = ("TICKERD_TLS__CA_FILE", &*venue.certificate);
+    let output = run(&[("https_proxy", &format!("http://{place}")), roots], ["--seconds", "2"]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.stdout.is_empty() && told.contains("TLS with venue.test"), "{told}");
+    assert!(told.contains("other.test") && !told.contains("UnknownIssuer"), "for its name, and nothing else: {told}");
+    assert!(!heard.lock().expect("whole").is_empty(), "it was led there");
 }
 
 #[test]
