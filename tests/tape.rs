@@ -1,8 +1,9 @@
 //! The real binary and its files: what a kill, a second daemon, a signal or a careless hand makes of a tape.
 
 use std::{
+    fmt::Write as _,
     fs,
-    io::{BufRead, BufReader},
+    io::{self, BufRead, BufReader, Read},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, ChildStderr, Command, Stdio},
@@ -84,7 +85,7 @@ impl Scene {
         let mut segments: Vec<_> = all.filter(is_segment).map(|path| (path.clone(), seal(&path))).collect();
         segments.sort_by_key(|(_, seal)| (seal.first, seal.last));
         for (path, seal) in &segments {
-            let bytes = fs::read(path).expect("reads");
+            let bytes = unpacked(path);
             let sealed = &bytes[..usize::try_from(seal.bytes).expect("fits")];
             assert_eq!(hex::encode(Sha256::digest(sealed)), seal.sha256, "{}", path.display());
             assert_eq!(fs::metadata(path).expect("there").permissions().mode() & 0o777, 0o440);
@@ -96,7 +97,7 @@ impl Scene {
     fn numbers(&self) -> Vec<(String, u64)> {
         let mut files: Vec<_> = self.segments().into_iter().map(|(path, _)| path).collect();
         files.extend(Some(self.out("tape.ndjson")).filter(|path| path.exists()));
-        let read = |path: &PathBuf| fs::read_to_string(path).expect("UTF-8");
+        let read = |path: &PathBuf| String::from_utf8(unpacked(path)).expect("UTF-8");
         let lines: Vec<Value> = files
             .iter()
             .flat_map(|path| {
@@ -108,8 +109,30 @@ impl Scene {
     }
 }
 
+fn is_packed(segment: &Path) -> bool {
+    segment.extension().is_some_and(|extension| extension == "gz")
+}
+
+/// What is in a segment, compressed or not: one that lacks its end is none.
+fn unpacked(segment: &Path) -> Vec<u8> {
+    let bytes = fs::read(segment).expect("reads");
+    if !is_packed(segment) {
+        return bytes;
+    }
+    let mut unpacked = Vec::new();
+    let decoder = flate2::read::MultiGzDecoder::new(&*bytes).read_to_end(&mut unpacked);
+    decoder.unwrap_or_else(|error| panic!("{}: {error}", segment.display()));
+    unpacked
+}
+
+/// What is being written, and has not its name yet.
+fn is_part(entry: &io::Result<fs::DirEntry>) -> bool {
+    entry.as_ref().expect("an entry").file_name().to_string_lossy().ends_with(".part")
+}
+
 fn seal(segment: &Path) -> Seal {
     let name = segment.file_name().expect("a name").to_string_lossy();
+    let name = name.strip_suffix(".gz").unwrap_or(&name);
     let path = segment.with_file_name(".tickerd").join(format!("{name}.seal"));
     serde_json::from_slice(&fs::read(path).expect("a seal")).expect("a seal")
 }
@@ -238,6 +261,45 @@ fn usr1_ends_a_segment_and_nothing_is_missing_between_two() {
         let (end, begin) = (pair[0].1.connections.last().expect("one"), &pair[1].1.connections[0]);
         assert_eq!((&end.conn, end.to + 1), (&begin.conn, begin.from), "seals alone show that none is missing");
     }
+    assert_whole(&scene.numbers());
+}
+
+/// hftbacktest's collector compressed as it recorded, and what a TERM met had no trailer. Here it meets a segment of megabytes
+/// in the middle of its compression.
+#[test]
+fn term_in_the_middle_of_a_compression_leaves_nothing_half_and_the_next_run_compresses_it() {
+    let scene = Scene::new("rotate = { size = \"1GiB\" }\ncompress = \"gzip\"");
+    let mut tape = String::new();
+    for number in 0..200_000u64 {
+        // Nothing that gzip is done with at once.
+        let noise = hex::encode(Sha256::digest(number.to_le_bytes()));
+        let _ = writeln!(tape, "{{\"of\":\"a predecessor\",\"number\":{number},\"noise\":\"{noise}\"}}");
+    }
+    fs::write(scene.out("tape.ndjson"), tape).expect("writes");
+    let packed = || scene.segments().iter().filter(|(path, _)| is_packed(path)).count();
+    let parts = || fs::read_dir(scene.out(".tickerd")).expect("reads").filter(is_part).count();
+
+    let mut run = scene.run();
+    run.says("event=connected");
+    scene.await_growth();
+    run.signal(Signal::USR1);
+    run.says("event=sealed");
+    run.signal(Signal::TERM);
+    let (code, log) = run.end();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(!log.contains("is compressed"), "it was in the middle of it: {log}");
+    let plain = scene.segments().len();
+    assert!(plain > 0 && packed() == 0 && parts() == 0, "{log}");
+
+    let mut run = scene.run();
+    for _ in 0..plain {
+        run.says("is compressed");
+    }
+    scene.await_growth();
+    run.signal(Signal::TERM);
+    let (code, log) = run.end();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(packed() >= plain && parts() == 0, "{log}");
     assert_whole(&scene.numbers());
 }
 
