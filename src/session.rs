@@ -148,9 +148,7 @@ impl Session {
 
     /// A whole message came at `recv`, by the wall clock; it is recorded already.
     pub fn handle_message(&mut self, arrival: &Arrival<'_>, length: usize, recv: SystemTime, now: Instant) {
-        if self.liveness.handle_message(length, now) {
-            self.excuse(now);
-        }
+        self.handle_noise(length, now);
         self.count(arrival, recv, now);
         match &arrival.kind {
             Kind::Ack(accepted) => self.handle_ack(accepted, recv, now),
@@ -158,6 +156,14 @@ impl Session {
             Kind::Heartbeat => self.liveness.handle_heartbeat(now),
             // Of whatever channel, and were it one that we do not know (JKorf/Bitfinex.Net#183).
             Kind::Data(_) => self.liveness.handle_delivery(),
+        }
+    }
+
+    /// Something of `length` bytes came that is no JSON: a proxy's error page, a complaint in plain words. The other side lives,
+    /// and nothing was delivered.
+    pub fn handle_noise(&mut self, length: usize, now: Instant) {
+        if self.liveness.handle_message(length, now) {
+            self.excuse(now);
         }
     }
 

@@ -119,6 +119,19 @@ async fn a_clock_that_is_set_is_measured_at_once_though_nothing_is_signed() {
     assert_eq!(offsets, [-40_000, 40_000, 0], "wrong, wrong by another amount, right again");
 }
 
+/// `coinbase-pro-node#376`: a server complained in plain words, and its client fell over them. They passed for data here, so
+/// that nobody missed any, and stood in no log.
+#[tokio::test(start_paused = true)]
+async fn plain_words_are_told_and_are_no_data() {
+    let mut plot = Plot::new(&["ticker_batch"], None);
+    plot.exchange.faults = faults(&["conn1:only-heartbeats", "conn1:garbage@2s", "conn1:garbage@3s"]);
+    log();
+    let (_, lines) = after(30, plot).await;
+    assert_eq!(events(&lines, "disconnected")[0]["cause"], "no_data");
+    let told = said("no JSON, and is kept in base64: \"<html> <body>502 Bad Gateway</body> </html>\"");
+    assert_eq!(told.len(), 1, "once a connection: {told:?}");
+}
+
 /// `coinbase-advanced-py#19`, `#64`, `#92`: "authentication failure" was all that anybody was told, whatever it was.
 #[tokio::test(start_paused = true)]
 async fn the_one_line_names_why_the_venue_refuses() {

@@ -63,9 +63,13 @@ impl Connection<'_> {
     /// Records one message, then lets the session look at it.
     async fn handle(&mut self, message: Message, batch: &mut Batch<'_>) -> Option<Ending> {
         let length = message.len();
-        let line = match message {
-            Message::Text(text) => Line::from_text(text),
-            Message::Binary(bytes) => Line::from_binary(&bytes),
+        let (line, is_noise) = match message {
+            Message::Text(text) if text.starts_with(['{', '[']) => (Line::from_text(text), false),
+            Message::Text(text) => {
+                self.said.tell_noise(&text, &self.origin);
+                (Line::from_text(text), true)
+            }
+            Message::Binary(bytes) => (Line::from_binary(&bytes), true),
             Message::Pong(_) => {
                 self.session.handle_pong(now());
                 return None;
@@ -88,6 +92,10 @@ impl Connection<'_> {
         };
         if let Err(Closed) = queued {
             return Some(output_closed());
+        }
+        if is_noise {
+            self.session.handle_noise(length, self.came.now);
+            return None;
         }
         let arrival = (self.venue.read)(line.as_str());
         if let Kind::Data(channel) = arrival.kind {

@@ -56,6 +56,7 @@ pub(super) struct Said {
     refusal: Option<String>,
     omitted: Vec<(&'static str, String)>,
     silent: Vec<&'static str>,
+    noise: bool,
     reconnect: bool,
     hole: Option<Instant>,
     /// Holes that were not said since.
@@ -75,6 +76,18 @@ impl Said {
         if self.silent != silent {
             self.silent = silent.to_vec();
         }
+    }
+
+    /// What is no JSON may be why there is nothing else. Of its words those that are too long for one may be a token of ours.
+    pub fn tell_noise(&mut self, text: &str, conn: &Origin) {
+        const WORDS: usize = 16;
+        const LONGEST: usize = 24;
+        if std::mem::replace(&mut self.noise, true) {
+            return;
+        }
+        let words = text.split_whitespace().take(WORDS).map(|word| if word.len() > LONGEST { "…" } else { word });
+        let words = words.collect::<Vec<_>>().join(" ");
+        tracing::warn!(feed = %conn.feed, %conn, "what came is no JSON, and is kept in base64: {words:?}");
     }
 
     /// Holes that were not said, until they are.
