@@ -94,7 +94,7 @@ async fn follow(context: Arc<Context>, mut roster: Roster, mut waits: Option<Pla
                     },
                     List::Failed(why) => if let Some(place) = &waits {
                         outage.attempt();
-                        let since = outage.begins(&why, None, now());
+                        let since = outage.begins(&why, None, None, now());
                         place.is(State::Down { since, why });
                     },
                     List::Awaited => {}

@@ -2,9 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
+use serde_json::Value;
 use tokio::{sync::watch, time::sleep};
 
-use super::{Context, connection::Connection, now, outage::Outage};
+use super::{
+    Context,
+    connection::Connection,
+    now,
+    outage::{Outage, Told},
+};
 use crate::{
     backoff::Backoff,
     net::{self, DIAL_WITHIN, DialError, Dialled},
@@ -103,7 +109,7 @@ impl Leg<'_> {
         let wait = self.backoff.next(self.context.random.fraction(), error.retry_after());
         self.astray = !self.astray;
         self.context.run.annals(&self.context.feed.name).0.failed();
-        self.down(&error.to_string(), None);
+        self.down(&error.to_string(), None, None);
         wait
     }
 
@@ -140,7 +146,9 @@ impl Leg<'_> {
         self.stance = session.into_stance();
         self.last = Some((origin.clone(), ending.cause == Cause::Stopped));
         if ending.cause != Cause::Stopped {
-            self.down(&ending.to_string(), Some((&origin, &disconnected)));
+            let data = || Value::Object(disconnected.data(&origin.account)).to_string();
+            let told = Told { name: disconnected.name(), data: self.context.recorder.records_events().then(data) };
+            self.down(&ending.to_string(), Some(&origin), Some(told));
         }
         // What works is kept while it does; then the first choice is tried again, and the other where that brings nothing.
         self.astray = !delivered && !self.astray;
@@ -184,8 +192,8 @@ impl Leg<'_> {
         self.backoff.next(self.context.random.fraction(), None)
     }
 
-    fn down(&mut self, why: &str, of: Option<(&Origin, &Event)>) {
-        let since = self.outage.begins(why, of, now());
+    fn down(&mut self, why: &str, of: Option<&Origin>, event: Option<Told>) {
+        let since = self.outage.begins(why, of, event, now());
         self.place.is(State::Down { since, why: why.to_owned() });
     }
 }

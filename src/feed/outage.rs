@@ -3,12 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use tracing::field::display;
 
-use crate::{
-    backoff::STEADY,
-    record::{Event, Origin},
-};
+use crate::{backoff::STEADY, record::Origin};
 
 /// The first reminder that nothing has come back; each later one after twice as long...
 const REMIND_FIRST: Duration = Duration::from_secs(60);
@@ -24,6 +21,12 @@ pub(super) struct Outage {
     /// Since when the last connection that delivered did.
     delivers: Option<Instant>,
     trouble: Option<Trouble>,
+}
+
+/// The event that tells the same in the record.
+pub(super) struct Told {
+    pub(super) name: &'static str,
+    pub(super) data: Option<String>,
 }
 
 /// What has been said of an outage, or of one after the other.
@@ -53,9 +56,10 @@ impl Outage {
         self.attempts
     }
 
-    /// A try failed, or a connection ended; since when nothing is delivered.
-    pub(super) fn begins(&mut self, why: &str, of: Option<(&Origin, &Event)>, now: Instant) -> Instant {
-        let feed = &self.feed;
+    /// A try failed, or a connection ended or brings nothing; since when nothing is delivered. Where an event says it, the
+    /// line is that event's, with its data unless the log has those already.
+    pub(super) fn begins(&mut self, why: &str, of: Option<&Origin>, event: Option<Told>, now: Instant) -> Instant {
+        let (feed, conn) = (&self.feed, of.map(display));
         if self.attempts == 0 {
             self.began = now;
         }
@@ -68,12 +72,8 @@ impl Outage {
                 let remind_at = now + REMIND_FIRST;
                 let trouble = Trouble { since: self.began, broken: false, open: true, remind_at, wait: REMIND_FIRST };
                 self.trouble = Some(trouble);
-                if let Some((conn, event)) = of {
-                    let (event, data) = (event.name(), Value::Object(event.data(&conn.account)));
-                    tracing::warn!(%feed, %conn, %event, %data, "nothing is recorded: {why}; trying again until it is back");
-                } else {
-                    tracing::warn!(%feed, "nothing is recorded: {why}; trying again until it is back");
-                }
+                let (event, data) = event.map_or((None, None), |Told { name, data }| (Some(name), data));
+                tracing::warn!(%feed, conn, event, data, "nothing is recorded: {why}; trying again until it is back");
             }
             Some(trouble) if trouble.remind_at <= now => {
                 trouble.wait = (trouble.wait * 2).min(REMIND_LONGEST);
@@ -81,13 +81,13 @@ impl Outage {
                 trouble.open = true;
                 let (down, tries) = (humantime::format_duration(whole(now - trouble.since)), self.attempts);
                 if trouble.broken {
-                    tracing::error!(%feed, tries, "for {down} no connection has delivered for 10 s on end, and what came between them is missing: {why}; \
+                    tracing::error!(%feed, conn, tries, "for {down} no connection has delivered for 10 s on end, and what came between them is missing: {why}; \
                         `tickerd doctor` finds out why");
                 } else {
-                    tracing::error!(%feed, tries, "nothing is recorded for {down}: {why}; `tickerd doctor` finds out why");
+                    tracing::error!(%feed, conn, tries, "nothing is recorded for {down}: {why}; `tickerd doctor` finds out why");
                 }
             }
-            Some(_) => tracing::debug!(%feed, "not yet: {why}"),
+            Some(_) => tracing::debug!(%feed, conn, "not yet: {why}"),
         }
         self.began
     }

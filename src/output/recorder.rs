@@ -26,6 +26,12 @@ impl Recorder {
         Self { queue, messages, events }
     }
 
+    /// Whether events are recorded, and not told in the log alone.
+    #[must_use]
+    pub fn records_events(&self) -> bool {
+        self.events.is_some()
+    }
+
     /// For messages of one connection that come together.
     #[must_use]
     pub fn batch(&self, origin: Arc<Origin>) -> Batch<'_> {

@@ -30,7 +30,7 @@ impl Connection<'_> {
         match (nothing, &self.answered) {
             (Some(_), Answered::Nothing { .. }) | (None, Answered::Delivers) => {}
             (Some(why), Answered::NotYet | Answered::Delivers) => {
-                let since = outage.begins(why, None, now());
+                let since = outage.begins(why, Some(&self.origin), None, now());
                 self.answered = Answered::Nothing { since, why };
             }
             (None, Answered::NotYet | Answered::Nothing { .. }) => {
