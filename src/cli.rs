@@ -128,7 +128,7 @@ pub struct Wanted {
 /// When to end.
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub struct Until {
-    /// End after so many lines
+    /// End after so many lines: no `disconnected` is written behind them, and an audit says so
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub lines: Option<u64>,
     /// End after so many seconds

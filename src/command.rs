@@ -65,12 +65,16 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
 
 /// The configuration that the command line, the environment and a file make together.
 fn load(cli: &Cli) -> Result<Config, Failure> {
-    config::load(&cli.flags(), &surroundings()?).map_err(|error| Failure::new(Status::Config, error))
+    config::load(&cli.flags(), &surroundings()?).map_err(|error| {
+        let status = if error.is_of_options() { Status::Usage } else { Status::Config };
+        Failure::new(status, error)
+    })
 }
 
 /// Why a command that signs once can not: 78 where a file or a key is to blame, 64 where it is what was typed.
 fn no_credentials(error: ChoiceError) -> Failure {
-    let status = match error {
+    let status = match &error {
+        ChoiceError::Config(error) if error.is_of_options() => Status::Usage,
         ChoiceError::Config(_) | ChoiceError::Unreadable(..) | ChoiceError::Key(..) => Status::Config,
         ChoiceError::Unknown(_)
         | ChoiceError::Unsigned(_)

@@ -485,6 +485,16 @@ fn exit_codes_are_those_of_the_contract() {
     assert_eq!(scene.output(&["run", "--colour"]).status.code(), Some(64));
     assert_eq!(scene.output(&["--version"]).status.code(), Some(0));
     assert_eq!(scene.output(&["run"]).status.code(), Some(78), "no configuration");
+    for wrong in [["--channel", "ticker_bach"], ["--venue", "exchnge"], ["--product", "BTC_USD"], ["--feed", "nofeed"]]
+    {
+        let mut arguments = vec!["run", "--channel", "ticker", "--product", "BTC-USD"];
+        if wrong[0] == "--feed" {
+            scene.file("config.toml", b"[[feed]]\nname = \"x\"\nchannels = [\"ticker\"]\nproducts = [\"BTC-USD\"]\n");
+            arguments.truncate(1);
+        }
+        arguments.extend(wrong);
+        assert_eq!(scene.output(&arguments).status.code(), Some(64), "{wrong:?} is of the command line");
+    }
     scene.file("config.toml", b"[[feed]]\nname = \"x\"\nchanels = [\"ticker\"]\n");
     let output = scene.output(&["check"]);
     assert_eq!(output.status.code(), Some(78));

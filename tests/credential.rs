@@ -183,7 +183,7 @@ fn what_can_not_sign_is_refused_with_the_reason_and_not_stored() {
         assert_says(&home.tickerd(&["credential", command, &home.secret[..40]], ""), 64, &["this is no name"]);
     }
     let chosen = home.tickerd(&["check", "--channel", "user", "--credentials", &home.secret[..30]], "");
-    assert_says(&chosen, 78, &["no credentials are called so"]);
+    assert_says(&chosen, 64, &["no credentials are called so"]);
 }
 
 /// Three parts that have the form of Coinbase Exchange's and are nobody's; of a passphrase no word is seen either.
@@ -221,7 +221,7 @@ fn an_exchange_key_is_stored_with_its_passphrase_and_the_next_command_names_the_
         let elsewhere = home.tickerd(&["check", "--channel", "user", "--credentials", NAME], "");
         assert_says(
             &elsewhere,
-            78,
+            64,
             &["--credentials: feed \"advanced-trade\" can not sign with", "they have a passphrase"],
         );
         fs::remove_file(home.stored()).expect("was stored");

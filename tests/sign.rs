@@ -244,7 +244,7 @@ fn who_signs_is_chosen_where_there_are_several() {
     for (chosen, code, said) in [
         (&[][..], 64, "choose with --credentials, of \"one\", \"two\""),
         (&["--feed", "public"], 64, "feed \"public\" has no credentials"),
-        (&["--feed", "order"], 78, "did you mean \"orders\"?"),
+        (&["--feed", "order"], 64, "did you mean \"orders\"?"),
         (&["--credentials", "tow"], 64, "did you mean \"two\"?"),
         (&["--credentials", "one"], 78, "credentials.one.secret: the variable named here is not set"),
         (&["--key-file", "gone.json"], 78, "gone.json can not be read"),

@@ -31,4 +31,5 @@ Examples:
 
 Exit: 0  all well
       1  something is starting, missing, unsigned, down, stalled or dropped, the clock is wrong, or the disk full within a day
-      2  nothing is recorded: every feed is down, or no daemon is there";
+      2  nothing is recorded: every feed is down, or no daemon is there
+     69  its folder may not be looked into";

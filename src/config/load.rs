@@ -319,6 +319,15 @@ fn ca_file(typed: &Spanned<String>, review: &mut Review) -> Option<PathBuf> {
     None
 }
 
+impl ConfigError {
+    /// Whether all that is wrong was typed as options.
+    #[must_use]
+    pub fn is_of_options(&self) -> bool {
+        let is_option = |problem: &Problem| matches!(problem.place, Place::Option(_));
+        matches!(self, Self::Wrong(problems) if problems.iter().all(is_option))
+    }
+}
+
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
