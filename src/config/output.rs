@@ -31,6 +31,15 @@ pub(super) fn review(draft: &draft::Output, review: &mut Review) -> Option<Outpu
         None => path.as_ref().map(|path| default_events(path, record)),
         Some(typed) => events(typed, path.as_ref(), review),
     };
+    if let (Form::Raw, Some(Destination::File(path)), Some(Events::File(events))) = (record, &path, &events)
+        && *events != beside(path)
+    {
+        let (events, there) = (events.display(), beside(path));
+        review.warnings.push(format!(
+            "output.events: `tickerd audit` looks for what a raw tape owns up to in {}, and not in {events}",
+            there.display()
+        ));
+    }
     let sync = draft.sync.as_ref().map_or(Some(Sync::Every(SYNC)), |typed| sync(typed, review));
     let queue = draft.queue.as_ref().map_or(Some(QUEUE), |typed| queue(typed, review));
     let (rotate, keep) = (rotate(draft, review), keep(draft, review));

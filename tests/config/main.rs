@@ -445,6 +445,8 @@ fn an_output_is_checked_and_events_find_their_place() {
     assert_eq!(events("record = \"envelope\"").config().output.events, Events::Inline);
     assert_eq!(events("path = \"/t\"\nevents = \"log\"").config().output.events, Events::Log);
     assert_eq!(events("events = \"/a/b\"").config().output.events, Events::File("/a/b".into()));
+    let elsewhere = events("path = \"/a/t.ndjson\"\nevents = \"/a/what.ndjson\"").config().warnings.concat();
+    assert_says(&elsewhere, &["looks for what a raw tape owns up to in /a/t.events"]);
     assert_eq!(events("sync = \"always\"").config().output.sync, Sync::Always);
     assert_eq!(events("sync = \"always\"").config().output.when_slow, WhenSlow::Block);
     assert_eq!(events("when_slow = \"drop\"").config().output.when_slow, WhenSlow::Drop);

@@ -232,7 +232,7 @@ fn findings(report: &Report, paper: &Paper, out: &mut String) {
         }
         let more = total.times.saturating_sub(EACH as u64);
         if more > 0 {
-            let _ = writeln!(out, "  and {} more like that: {} in all", grouped(more), sum(kind, total));
+            let _ = writeln!(out, "  and {} more like that, of {}", grouped(more), sum(kind, total));
         }
     }
 }
