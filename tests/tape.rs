@@ -287,19 +287,19 @@ fn term_in_the_middle_of_a_compression_leaves_nothing_half_and_the_next_run_comp
     run.signal(Signal::TERM);
     let (code, log) = run.end();
     assert_eq!(code, Some(0), "{log}");
-    assert!(!log.contains("is compressed"), "it was in the middle of it: {log}");
-    let plain = scene.segments().len();
-    assert!(plain > 0 && packed() == 0 && parts() == 0, "{log}");
+    // On a machine that is slow to send the signal it is done by then: what is there is whole all the same.
+    let (all, done) = (scene.segments().len(), packed());
+    assert!(all > 0 && parts() == 0, "{log}");
 
     let mut run = scene.run();
-    for _ in 0..plain {
+    for _ in done..all {
         run.says("is compressed");
     }
     scene.await_growth();
     run.signal(Signal::TERM);
     let (code, log) = run.end();
     assert_eq!(code, Some(0), "{log}");
-    assert!(packed() >= plain && parts() == 0, "{log}");
+    assert!(packed() >= all && parts() == 0, "{log}");
     assert_whole(&scene.numbers());
 }
 

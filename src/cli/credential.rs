@@ -11,8 +11,10 @@ pub enum Credential {
     #[command(after_help = ADD_EXAMPLES)]
     Add(Add),
     /// Print what is stored, and where; never a secret
+    #[command(after_help = EXAMPLES)]
     List,
     /// Delete what is stored under a name
+    #[command(after_help = EXAMPLES)]
     Remove {
         /// The name
         #[arg(value_name = "NAME")]

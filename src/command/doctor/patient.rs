@@ -121,6 +121,7 @@ impl Patient {
         self.feeds.extend(credentials.feeds);
         self.credentials = credentials.credentials;
         self.warnings.extend(credentials.warnings);
+        self.of_credentials.extend(credentials.of_credentials);
         self
     }
 
