@@ -316,7 +316,9 @@ impl Service {
         self.vitals.stops();
         if matches!(end, End::Asked) {
             let drain = humantime::format_duration(self.config.service.drain);
-            tracing::info!("stopping: what is queued is written, for {drain} at most; a second signal ends at once");
+            tracing::info!(
+                "stopping: what is queued is written, for {drain} at most; a further signal, a second or more from now, ends at once"
+            );
         }
         self.stop.stop();
         match end {

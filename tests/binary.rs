@@ -522,6 +522,27 @@ fn exit_codes_are_those_of_the_contract() {
     assert!(told.contains("No space left") && told.contains("not written"), "{told}");
 }
 
+/// timeout(1) sends TERM to its child and then to its group: the second was taken for "at once", and the run ended without a
+/// drain, a seal or a word.
+#[test]
+fn two_signals_at_once_are_one() {
+    let scene = Scene::new();
+    let (_exchange, url, _) = scene.exchange(&["--speed", "20"]);
+    let arguments =
+        ["run", "--channel", "ticker_batch", "--product", "BTC-USD", "--url", &url, "--output", "tape.ndjson"];
+    for _ in 0..5 {
+        let mut run = scene.run(&arguments);
+        while !scene.path("tape.ndjson").exists() {
+            std::thread::yield_now();
+        }
+        run.signal(Signal::TERM);
+        run.signal(Signal::INT);
+        assert_eq!(run.wait().code(), Some(0));
+        assert!(run.stderr().contains("stopped: "), "in good order");
+        fs::remove_file(scene.path("tape.ndjson")).expect("ours");
+    }
+}
+
 /// journald cuts lines at 48 KiB and drops bursts: records never go there.
 #[test]
 fn stdout_that_is_the_journal_is_refused() {

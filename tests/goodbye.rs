@@ -3,16 +3,49 @@
 use std::{
     io::Write,
     net::TcpListener,
+    os::unix::process::ExitStatusExt,
     process::{Command, Stdio},
+    sync::mpsc::channel,
     thread,
+    time::Duration,
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio_tungstenite::tungstenite::{Message, accept};
 
 /// A text frame of less than 126 bytes, as a server sends it.
 fn frame(text: &[u8]) -> Vec<u8> {
     [&[0x81, u8::try_from(text.len()).expect("short")], text].concat()
+}
+
+/// A goodbye that nobody answers takes two seconds; a signal that comes a second after the first wants it sooner.
+#[test]
+fn a_signal_that_comes_later_than_the_first_kills() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("ws://{}", listener.local_addr().expect("bound"));
+    let (tell, told) = channel();
+    thread::spawn(move || {
+        let mut held = Vec::new();
+        for stream in listener.incoming() {
+            let Ok(mut socket) = accept(stream.expect("somebody")) else { continue };
+            while !matches!(socket.read(), Ok(Message::Text(_))) {}
+            held.push(socket);
+            let _ = tell.send(());
+        }
+    });
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tickerd"));
+    command.args(["run", "--channel", "ticker", "--product", "BTC-USD", "--url", &url]).env_clear();
+    let mut run = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts");
+    told.recv().expect("it subscribes");
+    let ended = loop {
+        kill_process(Pid::from_child(&run), Signal::TERM).expect("not waited for yet");
+        let _ = told.recv_timeout(Duration::from_millis(100));
+        if let Some(ended) = run.try_wait().expect("a child") {
+            break ended;
+        }
+    };
+    assert_eq!(ended.signal(), Some(Signal::TERM.as_raw()), "{ended}");
 }
 
 /// What could not be handed over after the goodbye was in no count: a message that the venue sent, and nobody knew of.

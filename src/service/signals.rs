@@ -1,15 +1,18 @@
 //! What the system tells a daemon: stop, reload, rotate.
 
-use std::{
-    io,
-    sync::{Arc, atomic::AtomicBool},
-};
+use std::{io, thread, time::Duration};
 
 use futures::StreamExt;
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1},
-    flag,
+    iterator,
+    low_level::emulate_default_handler,
 };
+use tokio::time::Instant;
+
+/// Signals within this are one: timeout(1) sends two, to its child and to its group, and who presses ctrl-C twice in it did not
+/// wait for an answer.
+const TOGETHER: Duration = Duration::from_secs(1);
 
 /// A stream of signals.
 pub struct Signals(Option<signal_hook_tokio::Signals>);
@@ -26,17 +29,23 @@ pub(super) enum Signal {
 }
 
 impl Signals {
-    /// Listens from now on; to be called before anything else is started, or an early TERM kills. A second TERM or INT
-    /// ends the process on the spot, with the status a shell gives to a death by that signal.
+    /// Listens from now on; to be called before anything else is started, or an early TERM kills. A further TERM or INT, once
+    /// [`TOGETHER`] has passed, kills the process on the spot, as it does whoever does not listen: from a thread of its own, for
+    /// then the rest may hang.
     ///
     /// # Errors
     /// When the system refuses a handler.
     pub fn listen() -> io::Result<Self> {
-        let told = Arc::new(AtomicBool::new(false));
-        for signal in [SIGTERM, SIGINT] {
-            flag::register_conditional_shutdown(signal, 128 + signal, told.clone())?;
-            flag::register(signal, told.clone())?;
-        }
+        let mut stops = iterator::Signals::new([SIGTERM, SIGINT])?;
+        thread::Builder::new().name("signals".into()).spawn(move || {
+            let mut first = None;
+            for signal in stops.forever() {
+                if first.get_or_insert_with(Instant::now).elapsed() >= TOGETHER {
+                    // Where that does not work nothing does: KILL is left.
+                    let _ = emulate_default_handler(signal);
+                }
+            }
+        })?;
         Ok(Self(Some(signal_hook_tokio::Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1])?)))
     }
 
