@@ -196,8 +196,8 @@ impl fmt::Display for ProxyError {
         match self {
             Self::Unreached(why) => f.write_str(why),
             Self::Login => f.write_str(
-                "it wants a user and a password, or others than these: USER:PASSWORD@ before its host, in the variable or file that \
-                 net.proxy names",
+                "it wants a user and a password, or others than these: USER:PASSWORD@ before its host, wherever `tickerd check` says \
+                 that it was read from",
             ),
             Self::Refused(why) => write!(f, "it lets nobody through to there: {why}"),
             Self::Stranger(what) => f.write_str(what),

@@ -205,7 +205,7 @@ impl Teller<'_> {
             }
             Found::Reconnect | Found::Stopped => tracing::info!(
                 %feed, %conn, %event,
-                "what the venue sent between two connections is missing: each channel and product has its gap record"
+                "what the venue sent between two connections is missing: gap records say of which channels and products"
             ),
             Found::Hole => {
                 let counted_by = gap.counted_by.unwrap_or("number");
