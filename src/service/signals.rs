@@ -29,9 +29,9 @@ pub(super) enum Signal {
 }
 
 impl Signals {
-    /// Listens from now on; to be called before anything else is started, or an early TERM kills. A further TERM or INT, once
-    /// [`TOGETHER`] has passed, kills the process on the spot, as it does whoever does not listen: from a thread of its own, for
-    /// then the rest may hang.
+    /// Listens from now on; to be called before anything else is started, or an early TERM kills. A further TERM or INT, a
+    /// second after the first or later, kills the process on the spot, as it does whoever does not listen: from a thread of its
+    /// own, for then the rest may hang.
     ///
     /// # Errors
     /// When the system refuses a handler.
