@@ -4,9 +4,8 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
-    os::unix::{fs::PermissionsExt, net::UnixDatagram},
+    os::unix::net::UnixDatagram,
     path::{Path, PathBuf},
-    process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio},
     sync::{
         Arc,
         mpsc::{Receiver, channel},
@@ -15,12 +14,9 @@ use std::{
     time::Duration,
 };
 
-use aws_lc_rs::{
-    rand,
-    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair},
-};
+use aws_lc_rs::rand;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 use tickerd::{
     auth::{KeyFile, Secret},
@@ -29,110 +25,7 @@ use tickerd::{
     venue::exchange::EXCHANGE,
 };
 
-const KEY_NAME: &str =
-    "organizations/00000000-1111-2222-3333-444444444444/apiKeys/55555555-6666-7777-8888-999999999999";
-
-/// A process that does not outlive its test.
-struct Running(Child);
-
-impl Running {
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.0), signal).expect("alive");
-    }
-
-    fn wait(&mut self) -> ExitStatus {
-        self.0.wait().expect("ends")
-    }
-
-    fn out(&mut self) -> BufReader<ChildStdout> {
-        BufReader::new(self.0.stdout.take().expect("piped"))
-    }
-
-    fn stderr(&mut self) -> String {
-        let mut text = String::new();
-        self.0.stderr.take().expect("piped").read_to_string(&mut text).expect("UTF-8");
-        text
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// A folder with a CDP key's file and a configuration, and the processes that use them.
-struct Scene {
-    folder: tempfile::TempDir,
-    secret: String,
-}
-
-impl Scene {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key");
-        let secret = STANDARD.encode(pair.to_pkcs8v1().expect("DER").as_ref());
-        let scene = Self { folder, secret };
-        let json = serde_json::json!({ "name": KEY_NAME, "privateKey": scene.secret });
-        scene.file("cdp_api_key.json", json.to_string().as_bytes());
-        scene
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
-        let path = self.path(name);
-        fs::write(&path, bytes).expect("writes");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("is ours");
-        path
-    }
-
-    fn config(&self, url: &str, channels: &[&str], more: &str) -> PathBuf {
-        let text = format!(
-            "{more}\n[[feed]]\nname = \"tickers\"\nvenue = \"advanced-trade\"\nurl = \"{url}\"\nchannels = {channels:?}\n\
-             products = [\"BTC-USD\", \"ETH-USD\"]\ncredentials = \"main\"\n[credentials.main]\nkey_file = \"cdp_api_key.json\"\n"
-        );
-        self.file("config.toml", text.as_bytes())
-    }
-
-    fn tickerd(&self, arguments: &[&str]) -> Command {
-        tickerd(self.folder.path(), arguments)
-    }
-
-    /// An exchange that knows our key; the lines it prints: URL, and certificate with --tls.
-    fn exchange(&self, arguments: &[&str]) -> (Running, String, String) {
-        let config = self.config("wss://127.0.0.1:1", &["ticker_batch"], "");
-        let mut command = self.tickerd(&["simulator", "-c", config.to_str().expect("UTF-8")]);
-        let mut exchange = Running(command.args(arguments).stderr(Stdio::null()).spawn().expect("starts"));
-        let mut lines = exchange.out().lines();
-        let mut line = || lines.next().expect("a line").expect("UTF-8");
-        let url = line();
-        let certificate = if arguments.contains(&"--tls") { line() } else { String::new() };
-        (exchange, url, certificate)
-    }
-
-    fn run(&self, arguments: &[&str]) -> Running {
-        Running(self.tickerd(arguments).spawn().expect("starts"))
-    }
-
-    fn output(&self, arguments: &[&str]) -> Output {
-        self.tickerd(arguments).output().expect("runs")
-    }
-}
-
-fn tickerd(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tickerd"));
-    command.args(arguments).current_dir(folder).stdin(Stdio::null());
-    command.env_clear().stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-fn lines(reader: &mut impl BufRead, count: usize) -> Vec<String> {
-    reader.lines().take(count).map(|line| line.expect("UTF-8")).collect()
-}
+use super::stage::{KEY_NAME, Running, Scene, lines, tickerd};
 
 /// The promise that a secret reaches nothing: not at the most talkative level, not in an error, not in a title.
 /// (alpaca-rs#75, binance-connector-js#561; Lean and tiagosiebler/coinbase-api log the token, waifu-capital the key.)
